@@ -1,0 +1,10 @@
+using Labeling.Core.Model;
+using Labeling.Core.Pipeline;
+
+namespace Labeling.Core.Features.People;
+
+[Allow(Roles.Admin)]
+public sealed record ListPeople(Actor Actor) : IRequest<IReadOnlyList<PersonItem>>;
+
+public sealed record PersonItem(
+    Guid Id, string DisplayName, string Email, Roles Roles, DateTimeOffset CreatedAt, DateTimeOffset? DisabledAt, int Demonstrations, int Rankings);

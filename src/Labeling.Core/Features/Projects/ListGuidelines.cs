@@ -1,0 +1,9 @@
+using Labeling.Core.Model;
+using Labeling.Core.Pipeline;
+
+namespace Labeling.Core.Features.Projects;
+
+[Allow(Roles.Annotator | Roles.Ranker)]
+public sealed record ListGuidelines(Actor Actor, Guid ProjectId) : IRequest<IReadOnlyList<GuidelineItem>>;
+
+public sealed record GuidelineItem(int Number, string Markdown, string? Author, DateTimeOffset CreatedAt);

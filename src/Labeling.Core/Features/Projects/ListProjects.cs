@@ -1,0 +1,9 @@
+using Labeling.Core.Model;
+using Labeling.Core.Pipeline;
+
+namespace Labeling.Core.Features.Projects;
+
+[Allow(Roles.Annotator | Roles.Ranker, system: true)]
+public sealed record ListProjects(Actor Actor) : IRequest<IReadOnlyList<ProjectItem>>;
+
+public sealed record ProjectItem(Guid Id, string Name, string Description, DateTimeOffset CreatedAt);

@@ -1,0 +1,52 @@
+namespace Labeling.Core.Model;
+
+/// <summary>One turn of a conversation: role is system, user or assistant.</summary>
+public sealed record Message(string Role, string Content);
+
+public enum PromptSource { Labeler, Api, Import }
+
+/// <summary>Which part of the data a row belongs to. Decided once per author, so that no author is in two splits.</summary>
+public enum Split { Train, Valid, Test }
+
+/// <summary>What the model is asked: one or more messages, the last one from the user.</summary>
+public sealed class Prompt
+{
+    public Guid Id { get; init; }
+    public Guid ProjectId { get; init; }
+    public Project? Project { get; init; }
+
+    /// <summary>Stored as json text, so that every message comes back byte for byte.</summary>
+    public required IReadOnlyList<Message> Messages { get; init; }
+
+    public PromptSource Source { get; init; }
+
+    /// <summary>Who wrote the prompt, when it was a person of this installation.</summary>
+    public Guid? AuthorId { get; init; }
+
+    /// <summary>The importer's own key for the row, unique in the project.</summary>
+    public string? ExternalId { get; init; }
+
+    public string? Category { get; init; }
+    public string? Language { get; init; }
+    public Split Split { get; init; }
+    public bool Consent { get; init; }
+
+    /// <summary>SHA-256 of the messages: the same prompt is imported once per project.</summary>
+    public required byte[] ContentHash { get; init; }
+
+    public Guid? ImportId { get; init; }
+    public DateTimeOffset CreatedAt { get; init; }
+}
+
+/// <summary>One upload of prompts and what became of its lines.</summary>
+public sealed class PromptImport
+{
+    public Guid Id { get; init; }
+    public Guid ProjectId { get; init; }
+    public required string FileName { get; init; }
+    public int Imported { get; set; }
+    public int Duplicates { get; set; }
+    public int Rejected { get; set; }
+    public Guid? CreatedById { get; init; }
+    public DateTimeOffset CreatedAt { get; init; }
+}
