@@ -1,0 +1,239 @@
+using System.Runtime.CompilerServices;
+
+namespace Labeling.Training.Tokenizers;
+
+/// <summary>Statements of a template; expressions are in the other half of this class.</summary>
+internal sealed partial class ChatTemplateParser(IReadOnlyList<TemplateToken> tokens)
+{
+    private int _position;
+    private int _loops;
+
+    private TemplateToken Current => tokens[_position];
+
+    public IReadOnlyList<TemplateNode> ParseTemplate()
+    {
+        IReadOnlyList<TemplateNode> nodes = ParseUntil();
+        return Current.Kind == TemplateTokenKind.End ? nodes : throw Error($"'{tokens[_position + 1].Text}' opens nothing");
+    }
+
+    /// <summary>Nodes up to a block tag with one of these names, which stays unread, or up to the end.</summary>
+    private List<TemplateNode> ParseUntil(params string[] endings)
+    {
+        List<TemplateNode> nodes = [];
+        CheckDepth();
+        while (Current.Kind != TemplateTokenKind.End)
+        {
+            TemplateToken token = Current;
+            if (token.Kind == TemplateTokenKind.Text)
+            {
+                nodes.Add(new TextNode(token.Text));
+                _position++;
+            }
+            else if (token.Kind == TemplateTokenKind.BeginOutput)
+            {
+                _position++;
+                nodes.Add(new OutputNode(ParseTuple()));
+                Expect(TemplateTokenKind.EndOutput, "}}");
+            }
+            else
+            {
+                string name = tokens[_position + 1].Text;
+                if (endings.Contains(name) || name.StartsWith("end", StringComparison.Ordinal) || name is "else" or "elif")
+                    break;
+                _position++;
+                nodes.Add(ParseStatement());
+            }
+        }
+        return nodes;
+    }
+
+    private TemplateNode ParseStatement()
+    {
+        TemplateToken keyword = ExpectName();
+        switch (keyword.Text)
+        {
+            case "if": return ParseIf();
+            case "for": return ParseFor();
+            case "set": return ParseSet(keyword.Line);
+            case "macro": return ParseMacro();
+            case "generation":
+                EndBlock();
+                List<TemplateNode> body = ParseUntil("endgeneration");
+                Closing("endgeneration", "generation");
+                return new GroupNode(body);
+            case "break" or "continue":
+                if (_loops == 0)
+                    throw Error($"'{keyword.Text}' stands outside of a loop");
+                EndBlock();
+                return new LoopControlNode(keyword.Text == "break");
+            default:
+                throw new ChatTemplateException(
+                    $"Chat template, line {keyword.Line}: the statement '{keyword.Text}' is not supported; "
+                    + "supported are if, for, set, macro, break, continue, generation and raw.");
+        }
+    }
+
+    private IfNode ParseIf()
+    {
+        List<(TemplateExpression, IReadOnlyList<TemplateNode>)> branches = [];
+        IReadOnlyList<TemplateNode> otherwise = [];
+        do
+        {
+            TemplateExpression condition = ParseTuple();
+            EndBlock();
+            branches.Add((condition, ParseUntil("elif", "else", "endif")));
+        }
+        while (TryTag("elif"));
+        if (TryTag("else"))
+        {
+            EndBlock();
+            otherwise = ParseUntil("endif");
+        }
+        Closing("endif", "if");
+        return new IfNode(branches, otherwise);
+    }
+
+    private ForNode ParseFor()
+    {
+        List<string> targets = ParseTargets();
+        if (!Current.IsName("in"))
+            throw Error($"'for' needs 'in' after the variable, not {Current}");
+        _position++;
+        TemplateExpression items = ParseTuple(conditional: false);
+        TemplateExpression? filter = null;
+        if (Current.IsName("if"))
+        {
+            _position++;
+            filter = ParseExpression();
+        }
+        if (Current.IsName("recursive"))
+            throw Error("recursive loops are not supported");
+        EndBlock();
+        _loops++;
+        List<TemplateNode> body = ParseUntil("else", "endfor");
+        _loops--;
+        IReadOnlyList<TemplateNode> otherwise = [];
+        if (TryTag("else"))
+        {
+            EndBlock();
+            otherwise = ParseUntil("endfor");
+        }
+        Closing("endfor", "for");
+        return new ForNode(targets, items, filter, body, otherwise);
+    }
+
+    private TemplateNode ParseSet(int line)
+    {
+        List<string> targets = ParseTargets();
+        string? attribute = null;
+        if (Current.IsOperator("."))
+        {
+            _position++;
+            attribute = ExpectName().Text;
+        }
+        if (Current.IsOperator("="))
+        {
+            _position++;
+            SetNode set = new(targets, attribute, ParseTuple(), line);
+            EndBlock();
+            return set;
+        }
+        if (attribute is not null || targets.Count != 1)
+            throw Error($"'set' needs '=' after its target, not {Current}");
+        EndBlock();
+        List<TemplateNode> body = ParseUntil("endset");
+        Closing("endset", "set");
+        return new SetBlockNode(targets[0], body);
+    }
+
+    private MacroNode ParseMacro()
+    {
+        string name = ExpectName().Text;
+        List<(string, TemplateExpression?)> parameters = [];
+        ExpectOperator("(");
+        while (!Current.IsOperator(")"))
+        {
+            string parameter = ExpectName().Text;
+            TemplateExpression? value = null;
+            if (Current.IsOperator("="))
+            {
+                _position++;
+                value = ParseExpression();
+            }
+            parameters.Add((parameter, value));
+            if (!Current.IsOperator(")"))
+                ExpectOperator(",");
+        }
+        ExpectOperator(")");
+        EndBlock();
+        int loops = _loops;
+        _loops = 0;
+        List<TemplateNode> body = ParseUntil("endmacro");
+        _loops = loops;
+        Closing("endmacro", "macro");
+        return new MacroNode(name, parameters, body);
+    }
+
+    private List<string> ParseTargets()
+    {
+        bool bracketed = Current.IsOperator("(");
+        if (bracketed)
+            _position++;
+        List<string> targets = [ExpectName().Text];
+        while (Current.IsOperator(","))
+        {
+            _position++;
+            targets.Add(ExpectName().Text);
+        }
+        if (bracketed)
+            ExpectOperator(")");
+        return targets;
+    }
+
+    private bool TryTag(string name)
+    {
+        if (Current.Kind != TemplateTokenKind.BeginBlock || !tokens[_position + 1].IsName(name))
+            return false;
+        _position += 2;
+        return true;
+    }
+
+    private void Closing(string name, string opened)
+    {
+        if (!TryTag(name))
+            throw Error($"'{opened}' is not closed with '{name}' before {(Current.Kind == TemplateTokenKind.End ? Current : tokens[_position + 1])}");
+        EndBlock();
+    }
+
+    private void EndBlock() => Expect(TemplateTokenKind.EndBlock, "%}");
+
+    private void Expect(TemplateTokenKind kind, string text)
+    {
+        if (Current.Kind != kind)
+            throw Error($"expected '{text}', found {Current}");
+        _position++;
+    }
+
+    private void ExpectOperator(string text)
+    {
+        if (!Current.IsOperator(text))
+            throw Error($"expected '{text}', found {Current}");
+        _position++;
+    }
+
+    private TemplateToken ExpectName()
+    {
+        if (Current.Kind != TemplateTokenKind.Name)
+            throw Error($"expected a name, found {Current}");
+        return tokens[_position++];
+    }
+
+    /// <summary>Parsing is recursive: without this, a hostile template would take the process down.</summary>
+    private void CheckDepth()
+    {
+        if (!RuntimeHelpers.TryEnsureSufficientExecutionStack())
+            throw Error("too deeply nested");
+    }
+
+    private ChatTemplateException Error(string what) => new($"Chat template, line {Current.Line}: {what}.");
+}
