@@ -1,0 +1,188 @@
+using System.Diagnostics;
+using Labeling.AppHost.Supervision;
+using Npgsql;
+
+namespace Labeling.AppHost.Postgres;
+
+/// <summary>A running server: its address, its end, and how to stop it.</summary>
+public sealed class RunningPostgres : IAsyncDisposable
+{
+    /// <summary>The role and the database of Labeling's programs. The role owns the database and is no superuser.</summary>
+    private const string Name = "labeling";
+
+    private static readonly TimeSpan ReadyTimeout = TimeSpan.FromMinutes(2);
+
+    private readonly Process process;
+    private readonly Guard guard;
+    private readonly string control;
+    private readonly string cluster;
+    private readonly string password;
+    private readonly LastLines lastLines = new();
+
+    private RunningPostgres(Process process, int port, string superuserPassword, string password, string control, string cluster, Guard guard)
+    {
+        this.process = process;
+        this.guard = guard;
+        this.control = control;
+        this.cluster = cluster;
+        this.password = password;
+        Port = port;
+        SuperuserConnectionString = ConnectionTo("postgres", "postgres", superuserPassword);
+        ConnectionString = ConnectionTo(Name, Name, password);
+        Exited = process.WaitForExitAsync();
+    }
+
+    public int Port { get; }
+
+    /// <summary>The id of PostgreSQL's first process, the postmaster.</summary>
+    public int ProcessId => process.Id;
+
+    /// <summary>For the database <c>labeling</c>, as its owner.</summary>
+    public string ConnectionString { get; }
+
+    /// <summary>For the database <c>postgres</c>, as superuser.</summary>
+    public string SuperuserConnectionString { get; }
+
+    /// <summary>Completes when the server ends, whether it was stopped or crashed.</summary>
+    public Task Exited { get; }
+
+    /// <summary>The last lines of its log.</summary>
+    public string LastWords => lastLines.ToString();
+
+    internal bool PortWasTaken => LastWords.Contains("Address already in use", StringComparison.OrdinalIgnoreCase)
+        || LastWords.Contains("could not create any TCP/IP sockets", StringComparison.Ordinal);
+
+    internal static RunningPostgres Launch(
+        Launch launch, int port, string superuserPassword, string password, string control, string cluster, Guard guard, Action<string> log)
+    {
+        var process = new Process { StartInfo = launch.ToStartInfo() };
+        RunningPostgres? server = null;
+        void Keep(object sender, DataReceivedEventArgs line)
+        {
+            if (line.Data is null)
+                return;
+            server!.lastLines.Add(line.Data);
+            log(line.Data);
+        }
+
+        process.OutputDataReceived += Keep;
+        process.ErrorDataReceived += Keep;
+        process.Start();
+        guard.WatchDatabase(process.Id);
+        process.StandardInput.Close();
+        server = new RunningPostgres(process, port, superuserPassword, password, control, cluster, guard);
+        process.BeginOutputReadLine();
+        process.BeginErrorReadLine();
+        return server;
+    }
+
+    /// <summary>Waits until the server answers a query, which after a crash includes its recovery.</summary>
+    internal async Task WaitUntilReadyAsync(CancellationToken cancellation)
+    {
+        using var timeout = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        timeout.CancelAfter(ReadyTimeout);
+        while (true)
+        {
+            if (process.HasExited)
+            {
+                await Exited;
+                throw new HostException($"The database server ended while starting (exit code {process.ExitCode}):\n{LastWords}");
+            }
+
+            try
+            {
+                await using var connection = new NpgsqlConnection(SuperuserConnectionString);
+                await connection.OpenAsync(timeout.Token);
+                return;
+            }
+            catch (NpgsqlException error) when (error is not PostgresException { SqlState: "28P01" })
+            {
+                // Refused or still recovering: ask again shortly.
+            }
+            catch (PostgresException)
+            {
+                throw new HostException($"The database in {cluster} does not accept the password kept beside it. Put both back from the same backup.");
+            }
+            catch (OperationCanceledException) when (!cancellation.IsCancellationRequested)
+            {
+                throw new HostException($"The database server did not become ready within {ReadyTimeout.TotalSeconds:0} seconds:\n{LastWords}");
+            }
+
+            await Exited.WaitAsync(TimeSpan.FromMilliseconds(50), cancellation).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            cancellation.ThrowIfCancellationRequested();
+            if (timeout.IsCancellationRequested)
+                throw new HostException($"The database server did not become ready within {ReadyTimeout.TotalSeconds:0} seconds:\n{LastWords}");
+        }
+    }
+
+    /// <summary>Makes the role and the database of Labeling's programs where they are missing, as after an interrupted first start.</summary>
+    internal async Task EnsureDatabaseAsync(CancellationToken cancellation)
+    {
+        await using var connection = new NpgsqlConnection(SuperuserConnectionString);
+        await connection.OpenAsync(cancellation);
+        if (!await ExistsAsync(connection, "select 1 from pg_roles where rolname = $1", cancellation))
+            // The password is made of hexadecimal digits; CREATE ROLE takes no parameters.
+            await ExecuteAsync(connection, $"create role {Name} login createdb password '{password}'", cancellation);
+        if (!await ExistsAsync(connection, "select 1 from pg_database where datname = $1", cancellation))
+            await ExecuteAsync(connection, $"create database {Name} owner {Name}", cancellation);
+    }
+
+    /// <summary>Stops the server in its <c>fast</c> way: open transactions are rolled back, everything committed is on disk.</summary>
+    public async Task StopAsync()
+    {
+        if (!process.HasExited)
+            await AskToStopAsync();
+        await Exited.WaitAsync(TimeSpan.FromSeconds(60)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (!process.HasExited)
+            await KillAsync();
+        guard.Forget(process.Id);
+    }
+
+    /// <summary>Ends the server's processes at once, as a power cut would; the next start recovers from the write-ahead log.</summary>
+    public async Task KillAsync()
+    {
+        process.Kill(entireProcessTree: true);
+        await Exited;
+        guard.Forget(process.Id);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await StopAsync();
+        process.Dispose();
+    }
+
+    private async Task AskToStopAsync()
+    {
+        if (OperatingSystem.IsWindows())
+            await Command.RunAsync(new Launch(control, "stop", "-m", "fast", "-D", cluster));
+        else
+            Unix.Signal(process.Id, Unix.SigInt);
+    }
+
+    private string ConnectionTo(string database, string user, string secret) => new NpgsqlConnectionStringBuilder
+    {
+        Host = "127.0.0.1",
+        Port = Port,
+        Database = database,
+        Username = user,
+        Password = secret,
+        // One pool per program; the server has room for all of them.
+        MaxPoolSize = 40,
+        Pooling = database == Name,
+        // A server that vanished is noticed within a minute even in the middle of a silent wait.
+        KeepAlive = 30,
+    }.ConnectionString;
+
+    private static async Task<bool> ExistsAsync(NpgsqlConnection connection, string sql, CancellationToken cancellation)
+    {
+        await using var command = new NpgsqlCommand(sql, connection) { Parameters = { new() { Value = Name } } };
+        return await command.ExecuteScalarAsync(cancellation) is not null;
+    }
+
+    private static async Task ExecuteAsync(NpgsqlConnection connection, string sql, CancellationToken cancellation)
+    {
+        await using var command = new NpgsqlCommand(sql, connection);
+        await command.ExecuteNonQueryAsync(cancellation);
+    }
+}
