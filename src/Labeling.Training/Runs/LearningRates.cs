@@ -1,0 +1,33 @@
+namespace Labeling.Training.Runs;
+
+/// <summary>
+/// The default learning rate for a model of any size: a power law through a rate tuned here on about a million parameters and the
+/// rate the paper used on its large model. Larger models want smaller rates, and between the two points nothing better is known.
+/// </summary>
+public static class LearningRates
+{
+    /// <summary>Parameters at which the small rates were tuned.</summary>
+    public const double SmallModel = 1e6;
+
+    /// <summary>Pre-training: 3e-3 at 1M; GPT-3's 2e-4 at 1.3B (arXiv 2005.14165, table 2.1).</summary>
+    public static double Pretraining(long parameters) => Scale(parameters, 3e-3, 1.3e9, 2e-4);
+
+    /// <summary>SFT: 1e-3 at 1M; InstructGPT's 9.65e-6 at 1.3B (arXiv 2203.02155, C.1).</summary>
+    public static double Sft(long parameters) => Scale(parameters, 1e-3, 1.3e9, 9.65e-6);
+
+    /// <summary>Reward model: 5e-4 at 1M; InstructGPT's 9e-6 at 6B (C.2).</summary>
+    public static double Reward(long parameters) => Scale(parameters, 5e-4, 6e9, 9e-6);
+
+    /// <summary>PPO policy: 1e-4 at 1M; 5e-6 at 1.3B, inside the range InstructGPT found stable (C.4, E.8: 2.55e-6 to 8.05e-6).</summary>
+    public static double Policy(long parameters) => Scale(parameters, 1e-4, 1.3e9, 5e-6);
+
+    /// <summary>PPO value model: 3e-4 at 1M; InstructGPT's 9e-6 at 6B (C.4).</summary>
+    public static double Value(long parameters) => Scale(parameters, 3e-4, 6e9, 9e-6);
+
+    /// <summary>rate(n) = small · (n / 1e6)^(-s) with s chosen so that rate(paperSize) = paperRate; below 100,000 parameters it no longer grows.</summary>
+    internal static double Scale(long parameters, double smallRate, double paperSize, double paperRate)
+    {
+        var slope = Math.Log(smallRate / paperRate) / Math.Log(paperSize / SmallModel);
+        return smallRate * Math.Pow(Math.Max(parameters, 1e5) / SmallModel, -slope);
+    }
+}
