@@ -59,6 +59,9 @@ public sealed class Assignment
     public Guid UserId { get; init; }
     public AssignmentState State { get; set; }
 
+    /// <summary>The task's overlap, repeated here so that the database itself can hold the slot against it.</summary>
+    public int Overlap { get; init; }
+
     /// <summary>1..overlap while active or submitted; a unique index over (task, slot) makes an excess impossible.</summary>
     public int? Slot { get; set; }
 

@@ -23,6 +23,9 @@ public sealed class Prompt
     /// <summary>Who wrote the prompt, when it was a person of this installation.</summary>
     public Guid? AuthorId { get; init; }
 
+    /// <summary>The author's name in imported data; fixes the split together with every other prompt of that author.</summary>
+    public string? Author { get; init; }
+
     /// <summary>The importer's own key for the row, unique in the project.</summary>
     public string? ExternalId { get; init; }
 
@@ -38,6 +41,14 @@ public sealed class Prompt
     public DateTimeOffset CreatedAt { get; init; }
 }
 
+/// <summary>An author named in imported data and the split all their prompts are in, decided once with the first of them.</summary>
+public sealed class PromptAuthor
+{
+    public Guid ProjectId { get; init; }
+    public required string Author { get; init; }
+    public Split Split { get; init; }
+}
+
 /// <summary>One upload of prompts and what became of its lines.</summary>
 public sealed class PromptImport
 {
@@ -47,6 +58,9 @@ public sealed class PromptImport
     public int Imported { get; set; }
     public int Duplicates { get; set; }
     public int Rejected { get; set; }
+
+    /// <summary>The first rejected lines with their reasons, as JSON, so that the same upload again answers the same report.</summary>
+    public string Problems { get; set; } = "[]";
     public Guid? CreatedById { get; init; }
     public DateTimeOffset CreatedAt { get; init; }
 }

@@ -17,6 +17,19 @@ public readonly record struct Actor(Guid? UserId, bool IsSystem)
 /// <summary>Every request: it carries its actor and answers a <see cref="Result{T}"/>.</summary>
 public interface IRequest<T> : Mediator.IRequest<Result<T>>, IActedRequest;
 
+/// <summary>A request that only reads: it runs without a transaction of its own.</summary>
+public interface IQuery<T> : IRequest<T>, IReadOnlyRequest;
+
+/// <summary>The mark of <see cref="IQuery{T}"/> without its type argument.</summary>
+public interface IReadOnlyRequest;
+
+/// <summary>A request whose input can be read only once, e.g. an upload: it is not tried again by itself after a lost connection.</summary>
+public interface IReadOnceRequest;
+
+/// <summary>The one handler of a request, in the same file as the request.</summary>
+public interface IHandler<in TRequest, T> : Mediator.IRequestHandler<TRequest, Result<T>>
+    where TRequest : IRequest<T>;
+
 public interface IActedRequest
 {
     Actor Actor { get; }

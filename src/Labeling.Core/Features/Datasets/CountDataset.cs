@@ -5,6 +5,6 @@ namespace Labeling.Core.Features.Datasets;
 
 /// <summary>How many rows a selection would freeze now, per split, before anybody freezes it.</summary>
 [Allow(Roles.Admin)]
-public sealed record CountDataset(Actor Actor, Guid ProjectId, DatasetKind Kind, DatasetFilter Filter) : IRequest<DatasetCount>;
+public sealed record CountDataset(Actor Actor, Guid ProjectId, DatasetKind Kind, DatasetFilter Filter) : IQuery<DatasetCount>;
 
 public sealed record DatasetCount(int Train, int Valid, int Test, int Labelers);

@@ -4,7 +4,7 @@ using Labeling.Core.Pipeline;
 namespace Labeling.Core.Features.Datasets;
 
 [Allow(Roles.Admin)]
-public sealed record GetDataset(Actor Actor, Guid Id) : IRequest<DatasetDetails>;
+public sealed record GetDataset(Actor Actor, Guid Id) : IQuery<DatasetDetails>;
 
 /// <param name="Preview">The first rows as stored.</param>
 public sealed record DatasetDetails(

@@ -6,7 +6,7 @@ namespace Labeling.Core.Features.Models;
 
 /// <summary>A model and all that made it: its run, its dataset, the labels in it and the people who gave them, back to the first ancestor.</summary>
 [Allow(Roles.Admin)]
-public sealed record GetModel(Actor Actor, Guid Id) : IRequest<ModelDetails>;
+public sealed record GetModel(Actor Actor, Guid Id) : IQuery<ModelDetails>;
 
 /// <param name="Lineage">From this model back to the model that came from outside.</param>
 /// <param name="Labelers">Everybody whose labels stand behind this model, over the whole lineage.</param>

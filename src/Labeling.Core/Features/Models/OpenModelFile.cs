@@ -5,4 +5,4 @@ using Labeling.Core.Pipeline;
 namespace Labeling.Core.Features.Models;
 
 [Allow(Roles.Admin)]
-public sealed record OpenModelFile(Actor Actor, Guid Id, string Path) : IRequest<DownloadFile>;
+public sealed record OpenModelFile(Actor Actor, Guid Id, string Path) : IQuery<DownloadFile>;

@@ -5,7 +5,7 @@ namespace Labeling.Core.Features.Tasks;
 
 /// <summary>Everything the labeling page needs, for the person who holds the assignment. Answers carry no hint of their source.</summary>
 [Allow(Roles.Annotator | Roles.Ranker)]
-public sealed record GetAssignment(Actor Actor, Guid Id) : IRequest<AssignmentView>;
+public sealed record GetAssignment(Actor Actor, Guid Id) : IQuery<AssignmentView>;
 
 /// <param name="Answers">For a ranking: in the order stored for this person. Empty for a demonstration.</param>
 public sealed record AssignmentView(

@@ -5,7 +5,7 @@ namespace Labeling.Core.Features.Tasks;
 
 /// <summary>What waits for this person and what is theirs.</summary>
 [Allow(Roles.Annotator | Roles.Ranker)]
-public sealed record GetQueue(Actor Actor) : IRequest<QueueView>;
+public sealed record GetQueue(Actor Actor) : IQuery<QueueView>;
 
 public sealed record QueueView(IReadOnlyList<QueueProject> Projects, IReadOnlyList<MyAssignment> Mine, int FinishedToday, int FinishedEver);
 

@@ -4,7 +4,7 @@ using Labeling.Core.Pipeline;
 namespace Labeling.Core.Features.TrainingRuns;
 
 [Allow(Roles.Admin)]
-public sealed record GetRun(Actor Actor, Guid Id) : IRequest<RunDetails>;
+public sealed record GetRun(Actor Actor, Guid Id) : IQuery<RunDetails>;
 
 /// <param name="SecondsLeft">Estimated from the steps done so far in this attempt; null while unknown.</param>
 /// <param name="Result">The final figures by name.</param>

@@ -5,7 +5,7 @@ namespace Labeling.Core.Features.TrainingRuns;
 
 /// <summary>What the form of a stage should offer: fitting datasets and models, the newest fitting ones chosen, and the stage's hyperparameters.</summary>
 [Allow(Roles.Admin)]
-public sealed record SuggestRun(Actor Actor, Guid ProjectId, RunStage Stage) : IRequest<RunSuggestion>;
+public sealed record SuggestRun(Actor Actor, Guid ProjectId, RunStage Stage) : IQuery<RunSuggestion>;
 
 /// <param name="Missing">In plain words what has to exist first, or null when the run can start.</param>
 public sealed record RunSuggestion(
