@@ -14,8 +14,6 @@ public sealed partial record PostgresBinaries(string Folder, int MajorVersion, s
 
     public string Server => Program(Folder, "postgres");
 
-    public string Control => Program(Folder, "pg_ctl");
-
     /// <summary>Asks the binaries in <paramref name="folder"/> for their version; null when they are missing or do not run.</summary>
     public static async Task<PostgresBinaries?> ProbeAsync(string folder, CancellationToken cancellation)
     {

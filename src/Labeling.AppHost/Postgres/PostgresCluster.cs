@@ -51,7 +51,7 @@ public sealed class PostgresCluster
         for (var attempt = 1; ; attempt++)
         {
             var chosen = port != 0 ? port : FreePort();
-            var server = RunningPostgres.Launch(ServerLaunch(chosen), chosen, folder.SuperuserPassword, folder.Password, Binaries.Control, folder.Cluster, guard, options.Log);
+            var server = new RunningPostgres(ServerLaunch(chosen), chosen, folder.SuperuserPassword, folder.Password, folder.Cluster, guard, options.Log);
             try
             {
                 await server.WaitUntilReadyAsync(cancellation);
@@ -120,7 +120,7 @@ public sealed class PostgresCluster
             ["log_destination"] = "stderr",
         };
         string[] arguments = ["-D", folder.Cluster, .. settings.SelectMany(setting => new[] { "-c", $"{setting.Key}={setting.Value}" })];
-        return new Launch(Binaries.Server, arguments) { Account = account, OwnSession = true };
+        return new Launch(Binaries.Server, arguments) { Account = account };
     }
 
     private static int? MajorVersionOf(string cluster)

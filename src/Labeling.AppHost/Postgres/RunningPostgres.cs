@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Labeling.AppHost.Supervision;
 using Npgsql;
 
@@ -12,24 +11,18 @@ public sealed class RunningPostgres : IAsyncDisposable
 
     private static readonly TimeSpan ReadyTimeout = TimeSpan.FromMinutes(2);
 
-    private readonly Process process;
-    private readonly Guard guard;
-    private readonly string control;
+    private readonly ChildProcess process;
     private readonly string cluster;
     private readonly string password;
-    private readonly LastLines lastLines = new();
 
-    private RunningPostgres(Process process, int port, string superuserPassword, string password, string control, string cluster, Guard guard)
+    internal RunningPostgres(Launch launch, int port, string superuserPassword, string password, string cluster, Guard guard, Action<string> log)
     {
-        this.process = process;
-        this.guard = guard;
-        this.control = control;
         this.cluster = cluster;
         this.password = password;
         Port = port;
         SuperuserConnectionString = ConnectionTo("postgres", "postgres", superuserPassword);
         ConnectionString = ConnectionTo(Name, Name, password);
-        Exited = process.WaitForExitAsync();
+        process = ChildProcess.Start(launch, guard, isDatabase: true, log);
     }
 
     public int Port { get; }
@@ -44,37 +37,13 @@ public sealed class RunningPostgres : IAsyncDisposable
     public string SuperuserConnectionString { get; }
 
     /// <summary>Completes when the server ends, whether it was stopped or crashed.</summary>
-    public Task Exited { get; }
+    public Task<int> Exited => process.Exited;
 
     /// <summary>The last lines of its log.</summary>
-    public string LastWords => lastLines.ToString();
+    public string LastWords => process.LastWords;
 
     internal bool PortWasTaken => LastWords.Contains("Address already in use", StringComparison.OrdinalIgnoreCase)
         || LastWords.Contains("could not create any TCP/IP sockets", StringComparison.Ordinal);
-
-    internal static RunningPostgres Launch(
-        Launch launch, int port, string superuserPassword, string password, string control, string cluster, Guard guard, Action<string> log)
-    {
-        var process = new Process { StartInfo = launch.ToStartInfo() };
-        RunningPostgres? server = null;
-        void Keep(object sender, DataReceivedEventArgs line)
-        {
-            if (line.Data is null)
-                return;
-            server!.lastLines.Add(line.Data);
-            log(line.Data);
-        }
-
-        process.OutputDataReceived += Keep;
-        process.ErrorDataReceived += Keep;
-        process.Start();
-        guard.WatchDatabase(process.Id);
-        process.StandardInput.Close();
-        server = new RunningPostgres(process, port, superuserPassword, password, control, cluster, guard);
-        process.BeginOutputReadLine();
-        process.BeginErrorReadLine();
-        return server;
-    }
 
     /// <summary>Waits until the server answers a query, which after a crash includes its recovery.</summary>
     internal async Task WaitUntilReadyAsync(CancellationToken cancellation)
@@ -85,8 +54,7 @@ public sealed class RunningPostgres : IAsyncDisposable
         {
             if (process.HasExited)
             {
-                await Exited;
-                throw new HostException($"The database server ended while starting (exit code {process.ExitCode}):\n{LastWords}");
+                throw new HostException($"The database server {ChildProcess.Describe(await Exited)} while starting:\n{LastWords}");
             }
 
             try
@@ -108,7 +76,7 @@ public sealed class RunningPostgres : IAsyncDisposable
                 throw new HostException($"The database server did not become ready within {ReadyTimeout.TotalSeconds:0} seconds:\n{LastWords}");
             }
 
-            await Exited.WaitAsync(TimeSpan.FromMilliseconds(50), cancellation).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await ((Task)Exited).WaitAsync(TimeSpan.FromMilliseconds(50), cancellation).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             cancellation.ThrowIfCancellationRequested();
             if (timeout.IsCancellationRequested)
                 throw new HostException($"The database server did not become ready within {ReadyTimeout.TotalSeconds:0} seconds:\n{LastWords}");
@@ -128,36 +96,15 @@ public sealed class RunningPostgres : IAsyncDisposable
     }
 
     /// <summary>Stops the server in its <c>fast</c> way: open transactions are rolled back, everything committed is on disk.</summary>
-    public async Task StopAsync()
-    {
-        if (!process.HasExited)
-            await AskToStopAsync();
-        await Exited.WaitAsync(TimeSpan.FromSeconds(60)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        if (!process.HasExited)
-            await KillAsync();
-        guard.Forget(process.Id);
-    }
+    public Task StopAsync() => process.StopAsync(TimeSpan.FromSeconds(60), interrupt: true);
 
     /// <summary>Ends the server's processes at once, as a power cut would; the next start recovers from the write-ahead log.</summary>
-    public async Task KillAsync()
-    {
-        process.Kill(entireProcessTree: true);
-        await Exited;
-        guard.Forget(process.Id);
-    }
+    public Task KillAsync() => process.KillAsync();
 
     public async ValueTask DisposeAsync()
     {
         await StopAsync();
-        process.Dispose();
-    }
-
-    private async Task AskToStopAsync()
-    {
-        if (OperatingSystem.IsWindows())
-            await Command.RunAsync(new Launch(control, "stop", "-m", "fast", "-D", cluster));
-        else
-            Unix.Signal(process.Id, Unix.SigInt);
+        await process.DisposeAsync();
     }
 
     private string ConnectionTo(string database, string user, string secret) => new NpgsqlConnectionStringBuilder

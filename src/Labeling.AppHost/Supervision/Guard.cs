@@ -42,11 +42,11 @@ public sealed class Guard : IDisposable
         shell = Process.Start(new Launch("/bin/sh", "-c", Script) { OwnSession = true, WorkingDirectory = "/" }.ToStartInfo());
     }
 
-    /// <summary>Stops the process and its group with SIGTERM when this process dies.</summary>
-    public void Watch(int processId) => Change(list => list[processId] = "TERM");
-
-    /// <summary>Stops the PostgreSQL server with SIGINT, its fast shutdown, after everything else has ended.</summary>
-    public void WatchDatabase(int processId) => Change(list => list[processId] = "INT");
+    /// <summary>
+    /// Stops the process and its group when this process dies: with SIGTERM, or, for a PostgreSQL server, after
+    /// everything else has ended and with SIGINT, its fast shutdown.
+    /// </summary>
+    public void Watch(int processId, bool isDatabase) => Change(list => list[processId] = isDatabase ? "INT" : "TERM");
 
     public void Forget(int processId) => Change(list => list.Remove(processId));
 

@@ -1,0 +1,33 @@
+using System.Runtime.InteropServices;
+
+namespace Labeling.AppHost;
+
+/// <summary>Turns Ctrl-C, SIGTERM and a closed terminal into a cancellation. A second Ctrl-C ends the process at once; the guard clears up.</summary>
+internal sealed class StopSignal : IDisposable
+{
+    private readonly CancellationTokenSource source = new();
+    private readonly List<PosixSignalRegistration> registrations = [];
+
+    public StopSignal()
+    {
+        foreach (var signal in new[] { PosixSignal.SIGINT, PosixSignal.SIGTERM, PosixSignal.SIGHUP, PosixSignal.SIGQUIT })
+            registrations.Add(PosixSignalRegistration.Create(signal, Handle));
+    }
+
+    public CancellationToken Token => source.Token;
+
+    public void Dispose()
+    {
+        foreach (var registration in registrations)
+            registration.Dispose();
+        source.Dispose();
+    }
+
+    private void Handle(PosixSignalContext context)
+    {
+        var again = source.IsCancellationRequested;
+        context.Cancel = !again;
+        if (!again)
+            source.Cancel();
+    }
+}
