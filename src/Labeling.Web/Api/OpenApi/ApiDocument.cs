@@ -35,6 +35,7 @@ internal static class ApiDocument
         {
             options.WithTitle(Title).AddDocument("v1").DisableAgent().DisableMcp().DisableTelemetry().WithNonce();
             options.DefaultFonts = false;
+            options.HideClientButton = true;
             options.ShowDeveloperTools = DeveloperToolsVisibility.Never;
             AllowScalarsOwnScript(context);
         }).AllowAnonymous();
