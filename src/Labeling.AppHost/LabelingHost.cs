@@ -208,6 +208,10 @@ public sealed class LabelingHost : IAsyncDisposable
         {
             throw new HostException($"The connection string is not one: {error.Message} Write it like this: --connection \"Host=localhost;Database=labeling;Username=labeling;Password=...\"", error);
         }
+        catch (PostgresException error) when (error.SqlState == PostgresErrorCodes.InvalidCatalogName)
+        {
+            // The migrator makes a missing database.
+        }
         catch (NpgsqlException error)
         {
             throw new HostException($"The PostgreSQL server named by the connection string does not let Labeling in: {error.Message}", error);

@@ -1,6 +1,10 @@
 using System.Security.Cryptography;
 using Labeling.AppHost.Postgres;
 using Labeling.AppHost.Supervision;
+using Labeling.Core;
+using Labeling.Migrations;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
 using Npgsql;
 
 namespace Labeling.Testing;
@@ -153,6 +157,13 @@ public sealed class PostgresServer : IAsyncDisposable
     {
         var name = "labeling_test_" + Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(4));
         await ExecuteAsync($"create database {name}");
+        var configuration = new ConfigurationBuilder()
+            .AddInMemoryCollection([new($"ConnectionStrings:{LabelingCore.ConnectionStringName}", ConnectionTo(name))])
+            .Build();
+        // Disposing the provider closes its connections: a database with any cannot be copied.
+        await using var services = new ServiceCollection().AddLabelingDatabase(configuration).BuildServiceProvider();
+        await using var scope = services.CreateAsyncScope();
+        await ActivatorUtilities.CreateInstance<Migrator>(scope.ServiceProvider, TextWriter.Null).MigrateAsync(TimeSpan.FromSeconds(30), CancellationToken.None);
         return name;
     }
 

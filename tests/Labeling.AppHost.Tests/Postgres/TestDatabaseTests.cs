@@ -21,6 +21,15 @@ public class TestDatabaseTests
     }
 
     [Fact]
+    public async Task A_database_comes_with_the_schema()
+    {
+        await using var database = await TestDatabase.CreateAsync();
+        await using var connection = await database.OpenConnectionAsync();
+
+        Assert.Equal(0L, await new NpgsqlCommand("select count(*) from projects", connection).ExecuteScalarAsync());
+    }
+
+    [Fact]
     public async Task A_killed_server_comes_back_on_the_same_port_with_everything_it_acknowledged()
     {
         await using var server = await PostgresServer.StartAsync(durable: true);
