@@ -1,0 +1,72 @@
+using static TorchSharp.torch;
+using F = TorchSharp.torch.nn.functional;
+
+namespace Labeling.Training.Models;
+
+/// <summary>How a new weight is filled.</summary>
+enum Init
+{
+    Zeros,
+    Ones,
+    /// <summary>Normal with the config's standard deviation.</summary>
+    Normal,
+    /// <summary>Normal, smaller by √(2·layers): projections that write into the residual stream (GPT-2).</summary>
+    Residual,
+    /// <summary>Normal with standard deviation 1/√(d+1): reward heads (Stiennon et al. 2020).</summary>
+    Score,
+}
+
+/// <summary>Hands out the weights a model asks for: fresh ones or those of a checkpoint.</summary>
+delegate Tensor WeightSource(string name, long[] shape, Init init);
+
+/// <summary>An affine map. Conv1D weights (GPT-2) stay in their stored layout [in, out], so names, shapes and gradients are the checkpoint's.</summary>
+sealed class Linear(Tensor weight, Tensor? bias, bool transposed = false)
+{
+    public Tensor Weight => weight;
+    public Tensor? Bias => bias;
+    public bool Transposed => transposed;
+
+    public Tensor Apply(Tensor x)
+    {
+        if (!transposed) return F.linear(x, weight, bias);
+        using var turned = weight.t();
+        return F.linear(x, turned, bias);
+    }
+}
+
+/// <summary>Layer norm, or RMS norm where there is no bias (Zhang and Sennrich 2019, arXiv 1910.07467).</summary>
+sealed class Norm(Tensor weight, Tensor? bias, double epsilon)
+{
+    readonly long[] shape = weight.shape;
+
+    public Tensor Weight => weight;
+    public Tensor? Bias => bias;
+    public double Epsilon => epsilon;
+
+    public Tensor Apply(Tensor x)
+    {
+        if (bias is not null) return F.layer_norm(x, shape, weight, bias, epsilon);
+        var wide = x.to_type(ScalarType.Float32);
+        var scale = wide.square().mean([-1], keepdim: true).add_(epsilon).rsqrt_();
+        return weight * (wide * scale).to_type(x.dtype);
+    }
+}
+
+/// <summary>One transformer block.</summary>
+sealed class Block
+{
+    public required Norm AttentionNorm { get; init; }
+    public required Norm FeedForwardNorm { get; init; }
+    /// <summary>Query, key and value in one product; null where <see cref="Query"/>, <see cref="Key"/> and <see cref="Value"/> stand apart.</summary>
+    public Linear? QueryKeyValue { get; init; }
+    public Linear? Query { get; init; }
+    public Linear? Key { get; init; }
+    public Linear? Value { get; init; }
+    public Norm? QueryNorm { get; init; }
+    public Norm? KeyNorm { get; init; }
+    public required Linear Output { get; init; }
+    /// <summary>Gate of a gated feed-forward network (SwiGLU); null for a plain one.</summary>
+    public Linear? Gate { get; init; }
+    public required Linear Up { get; init; }
+    public required Linear Down { get; init; }
+}

@@ -1,0 +1,184 @@
+using Labeling.Training.Native;
+using TorchSharp;
+using static TorchSharp.torch;
+using F = TorchSharp.torch.nn.functional;
+
+namespace Labeling.Training.Models;
+
+/// <summary>
+/// The body of a decoder-only transformer: token ids in, hidden states out. One class for all families; what differs is
+/// configuration and the name map (<see cref="DecoderLayout"/>). The weights belong to the model around it.
+/// </summary>
+sealed class Decoder(ModelConfig config, Block[] blocks, Tensor tokenEmbedding)
+{
+    readonly Rotary? rotary = config.Positions == PositionKind.Rotary ? new Rotary(config) : null;
+    readonly float[]? alibiSlopes = config.Positions == PositionKind.Alibi ? Alibi.Slopes(config.Heads) : null;
+
+    public Tensor TokenEmbedding => tokenEmbedding;
+    public IReadOnlyList<Block> Blocks => blocks;
+    public Tensor? PositionEmbedding { get; init; }
+    public int PositionOffset { get; init; }
+    public Norm? EmbeddingNorm { get; init; }
+    public Linear? ProjectIn { get; init; }
+    public Linear? ProjectOut { get; init; }
+    public Norm? FinalNorm { get; init; }
+    /// <summary>The fused projection holds query, key and value of head 0, then of head 1, ... rather than all queries first.</summary>
+    public bool InterleavedHeads { get; init; }
+
+    /// <summary>Hidden states [batch, time, width] of token ids [batch, time].</summary>
+    /// <param name="ids">int64 [batch, time].</param>
+    /// <param name="attentionMask">[batch, time], 1 or true at real tokens; null when all are real.</param>
+    /// <param name="cache">Keys and values of earlier tokens, extended by this call.</param>
+    public Tensor Forward(Tensor ids, Tensor? attentionMask, KeyValueCache? cache)
+    {
+        if (ids.dim() != 2) throw new ArgumentException($"ids have shape [{string.Join(", ", ids.shape)}]; [batch, time] is needed.", nameof(ids));
+        if (attentionMask is not null && !attentionMask.shape.SequenceEqual(ids.shape))
+            throw new ArgumentException($"the attention mask has shape [{string.Join(", ", attentionMask.shape)}], the ids [{string.Join(", ", ids.shape)}].", nameof(attentionMask));
+        var past = cache?.Length ?? 0;
+        if (config.Positions != PositionKind.Alibi && past + ids.shape[1] > config.MaxPositions)
+            throw new ArgumentException($"the sequence has {past + ids.shape[1]} tokens, but the model only {config.MaxPositions} positions.", nameof(ids));
+
+        using var scope = NewDisposeScope();
+        var plan = AttentionPlan.Make(config, ids, attentionMask, cache, alibiSlopes);
+        var (batch, time) = (ids.shape[0], ids.shape[1]);
+        var x = tokenEmbedding.index_select(0, ids.reshape(-1)).view(batch, time, -1);
+        if (ProjectIn is not null) x = ProjectIn.Apply(x);
+        if (PositionEmbedding is not null) x = x + Positions(plan, batch, time);
+        if (EmbeddingNorm is not null) x = EmbeddingNorm.Apply(x);
+        var rotation = rotary?.At(plan, time);
+        for (var i = 0; i < blocks.Length; i++) x = Run(blocks[i], i, x, plan, rotation, cache);
+        if (FinalNorm is not null) x = FinalNorm.Apply(x);
+        if (ProjectOut is not null) x = ProjectOut.Apply(x);
+        cache?.Advance(plan);
+        return x.MoveToOuterDisposeScope();
+    }
+
+    Tensor Positions(AttentionPlan plan, long batch, long time) => plan.Positions is { } positions
+        ? PositionEmbedding!.index_select(0, positions.reshape(-1) + PositionOffset).view(batch, time, -1)
+        : PositionEmbedding!.narrow(0, plan.Past + PositionOffset, time);
+
+    Tensor Run(Block block, int index, Tensor x, AttentionPlan plan, Rotary.Rotation? rotation, KeyValueCache? cache)
+    {
+        if (config.ParallelResidual)
+            return x + Attend(block, index, block.AttentionNorm.Apply(x), plan, rotation, cache) + FeedForward(block, block.FeedForwardNorm.Apply(x));
+        if (!config.PreNorm)
+        {
+            x = block.AttentionNorm.Apply(x + Attend(block, index, x, plan, rotation, cache));
+            return block.FeedForwardNorm.Apply(x + FeedForward(block, x));
+        }
+        x = x + Attend(block, index, block.AttentionNorm.Apply(x), plan, rotation, cache);
+        return x + FeedForward(block, block.FeedForwardNorm.Apply(x));
+    }
+
+    Tensor Attend(Block block, int index, Tensor x, AttentionPlan plan, Rotary.Rotation? rotation, KeyValueCache? cache)
+    {
+        var (batch, time) = (x.shape[0], x.shape[1]);
+        var (query, key, value) = Heads(block, x, batch, time);
+        if (block.QueryNorm is not null) query = block.QueryNorm.Apply(query);
+        if (block.KeyNorm is not null) key = block.KeyNorm.Apply(key);
+        if (rotation is not null) (query, key) = (rotation.Apply(query), rotation.Apply(key));
+        if (cache is not null) (key, value) = cache.Append(index, key, value);
+        if (config.KeyValueHeads != config.Heads)
+        {
+            key = key.repeat_interleave(config.Heads / config.KeyValueHeads, 1);
+            value = value.repeat_interleave(config.Heads / config.KeyValueHeads, 1);
+        }
+        var attended = F.scaled_dot_product_attention(query, key, value, plan.Mask, 0, plan.Causal);
+        return block.Output.Apply(attended.transpose(1, 2).reshape(batch, time, config.Heads * config.HeadSize));
+    }
+
+    /// <summary>Queries, keys and values, each [batch, heads, time, head size].</summary>
+    (Tensor Query, Tensor Key, Tensor Value) Heads(Block block, Tensor x, long batch, long time)
+    {
+        if (block.QueryKeyValue is { } fused)
+        {
+            var all = fused.Apply(x);
+            var parts = InterleavedHeads
+                ? all.view(batch, time, config.Heads, 3, config.HeadSize).permute(3, 0, 2, 1, 4).unbind(0)
+                : all.view(batch, time, 3, config.Heads, config.HeadSize).permute(2, 0, 3, 1, 4).unbind(0);
+            return (parts[0], parts[1], parts[2]);
+        }
+        Tensor Split(Linear projection, int heads) => projection.Apply(x).view(batch, time, heads, config.HeadSize).transpose(1, 2);
+        return (Split(block.Query!, config.Heads), Split(block.Key!, config.KeyValueHeads), Split(block.Value!, config.KeyValueHeads));
+    }
+
+    Tensor FeedForward(Block block, Tensor x)
+    {
+        if (block.Gate is { } gate) return block.Down.Apply(Activate(gate.Apply(x)) * block.Up.Apply(x));
+        return block.Down.Apply(Activate(block.Up.Apply(x)));
+    }
+
+    Tensor Activate(Tensor x) => config.Activation switch
+    {
+        Activation.GeluTanh => F.gelu(x, TorchSharp.Modules.GELU.Approximate.tanh),
+        Activation.Gelu => F.gelu(x),
+        Activation.Relu => F.relu(x),
+        _ => F.silu(x),
+    };
+}
+
+/// <summary>What a forward pass knows about padding and the past, made once for all layers.</summary>
+/// <param name="Past">Tokens already in the cache.</param>
+/// <param name="Time">Tokens of this pass.</param>
+/// <param name="Positions">int64 [batch, time]; null when they are past, past + 1, ... in every row.</param>
+/// <param name="Mask">bool or float [batch or 1, heads or 1, time, past + time]; null when nothing but the causal order hides a token.</param>
+/// <param name="Causal">Whether attention applies the causal order itself.</param>
+/// <param name="KeyMask">bool [batch, past + time], false at padding; null without left padding.</param>
+sealed record AttentionPlan(long Past, long Time, Tensor? Positions, Tensor? Mask, bool Causal, Tensor? KeyMask)
+{
+    public static AttentionPlan Make(ModelConfig config, Tensor ids, Tensor? attentionMask, KeyValueCache? cache, float[]? alibiSlopes)
+    {
+        var past = cache?.Length ?? 0;
+        var (batch, time) = (ids.shape[0], ids.shape[1]);
+        var total = past + time;
+        var real = attentionMask is null || IsRightPadded(attentionMask) ? null : attentionMask.to_type(ScalarType.Bool);
+        if (real is null && cache?.Mask is { } before) real = cat([before, ones(batch, time, ScalarType.Bool, ids.device)], 1);
+        else if (real is not null && past > 0) real = cat([cache!.Mask ?? ones(batch, past, ScalarType.Bool, ids.device), real], 1);
+
+        Tensor? positions = null;
+        if (real is not null) positions = (real.cumsum(1) - 1).clamp_min(0).narrow(1, past, time);
+
+        var windowed = config.SlidingWindow is { } window && total > window;
+        if (real is null && alibiSlopes is null && !windowed && (past == 0 || time == 1))
+            return new AttentionPlan(past, time, positions, null, time > 1, real);
+        if (real is not null && time == 1 && alibiSlopes is null && !windowed)
+            return new AttentionPlan(past, time, positions, real.view(batch, 1, 1, total), false, real);
+
+        var visible = ones(time, total, ScalarType.Bool, ids.device).tril(past);
+        if (windowed) visible = visible.triu(past - config.SlidingWindow!.Value + 1);
+        if (real is not null)
+        {
+            // A padding query sees itself: a row without any visible key would be NaN.
+            var self = eye(total, total, ScalarType.Bool, ids.device).narrow(0, past, time);
+            visible = visible.logical_and(real.view(batch, 1, 1, total)).logical_or(self);
+        }
+        else
+        {
+            visible = visible.view(1, 1, time, total);
+        }
+        if (alibiSlopes is null) return new AttentionPlan(past, time, positions, visible, false, real);
+
+        var slopes = tensor(alibiSlopes, device: ids.device).view(1, -1, 1, 1);
+        var distances = real is null
+            ? arange(total, ScalarType.Float32, ids.device).view(1, 1, 1, total)
+            : ((real.cumsum(1) - 1) * real).to_type(ScalarType.Float32).view(batch, 1, 1, total);
+        var bias = (slopes * distances).masked_fill(visible.logical_not(), float.NegativeInfinity);
+        return new AttentionPlan(past, time, positions, bias, false, real);
+    }
+
+    /// <summary>Padding after the last real token is invisible to every real token already by causality.</summary>
+    static bool IsRightPadded(Tensor mask)
+    {
+        if (mask.device_type != DeviceType.CPU) return false;
+        using var scope = NewDisposeScope();
+        var flags = mask.to_type(ScalarType.Bool).contiguous();
+        var values = TensorMemory.Span<bool>(flags);
+        var time = (int)mask.shape[1];
+        for (var row = 0; row < values.Length; row += time)
+        {
+            var firstPadding = values.Slice(row, time).IndexOf(false);
+            if (firstPadding >= 0 && values.Slice(row + firstPadding, time - firstPadding).Contains(true)) return false;
+        }
+        return true;
+    }
+}

@@ -1,0 +1,252 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+
+namespace Labeling.Training.Models;
+
+/// <summary>Reads config.json as transformers writes it, old and new field names alike; missing fields get transformers' defaults.</summary>
+static class ModelConfigReader
+{
+    public static ModelConfig Read(JsonObject json, string path)
+    {
+        var fields = new Fields(json, path);
+        var type = fields.Text("model_type") ?? throw new ModelConfigException($"{path}: model_type is missing.");
+        var config = type switch
+        {
+            "gpt2" => Gpt2(fields),
+            "gpt_neox" => GptNeoX(fields),
+            "opt" => Opt(fields),
+            "bloom" => Bloom(fields),
+            "llama" or "mistral" or "qwen2" or "qwen3" => Llama(fields, type),
+            _ => throw new ModelConfigException($"{path}: model_type {type} is not known; known are gpt2, gpt_neox, opt, bloom, llama, mistral, qwen2, qwen3."),
+        };
+        config = config with
+        {
+            BosTokenId = fields.Token("bos_token_id"),
+            EosTokenIds = json["eos_token_id"] is { } eos ? TokenIds(eos) ?? throw fields.Wrong("eos_token_id", "a token id or a list of them") : [],
+            PadTokenId = fields.Token("pad_token_id"),
+            RewardShift = fields.Number("reward_shift", 0),
+            Source = (JsonObject)json.DeepClone(),
+        };
+        config.Validate(path);
+        return config;
+    }
+
+    /// <summary>One id or a list of ids; null when it is neither.</summary>
+    public static IReadOnlyList<int>? TokenIds(JsonNode node)
+    {
+        if (node is JsonValue value && value.TryGetValue<int>(out var one)) return [one];
+        if (node is not JsonArray array) return null;
+        var ids = new List<int>();
+        foreach (var item in array)
+        {
+            if (item is not JsonValue v || !v.TryGetValue<int>(out var id)) return null;
+            ids.Add(id);
+        }
+        return ids;
+    }
+
+    static ModelConfig Gpt2(Fields f)
+    {
+        f.Refuse("scale_attn_weights", false);
+        f.Refuse("scale_attn_by_inverse_layer_idx", true);
+        f.Refuse("add_cross_attention", true);
+        var hidden = f.Int("n_embd", 768);
+        var heads = f.Int("n_head", 12);
+        return new ModelConfig
+        {
+            ModelType = "gpt2",
+            VocabularySize = f.Int("vocab_size", 50257),
+            HiddenSize = hidden,
+            Layers = f.Int("n_layer", 12),
+            Heads = heads,
+            KeyValueHeads = heads,
+            HeadSize = hidden / Math.Max(heads, 1),
+            IntermediateSize = f.OptionalInt("n_inner") ?? 4 * hidden,
+            MaxPositions = f.Int("n_positions", 1024),
+            NormEpsilon = f.Number("layer_norm_epsilon", 1e-5),
+            Activation = f.Activation("activation_function", "gelu_new"),
+            TieWordEmbeddings = f.Flag("tie_word_embeddings", true),
+            InitializerRange = f.Number("initializer_range", 0.02),
+        };
+    }
+
+    static ModelConfig GptNeoX(Fields f)
+    {
+        var hidden = f.Int("hidden_size", 6144);
+        var heads = f.Int("num_attention_heads", 64);
+        var bias = f.Flag("attention_bias", true);
+        return new ModelConfig
+        {
+            ModelType = "gpt_neox",
+            VocabularySize = f.Int("vocab_size", 50432),
+            HiddenSize = hidden,
+            Layers = f.Int("num_hidden_layers", 44),
+            Heads = heads,
+            KeyValueHeads = heads,
+            HeadSize = hidden / Math.Max(heads, 1),
+            IntermediateSize = f.Int("intermediate_size", 24576),
+            MaxPositions = f.Int("max_position_embeddings", 2048),
+            NormEpsilon = f.Number("layer_norm_eps", 1e-5),
+            Activation = f.Activation("hidden_act", "gelu"),
+            TieWordEmbeddings = f.Flag("tie_word_embeddings", false),
+            InitializerRange = f.Number("initializer_range", 0.02),
+            Positions = PositionKind.Rotary,
+            RopeTheta = f.RopeTheta(f.Number("rotary_emb_base", 10000)),
+            RotaryFraction = f.Number("rotary_pct", f.Number("partial_rotary_factor", 0.25)),
+            RopeScaling = f.RopeScaling(),
+            ParallelResidual = f.Flag("use_parallel_residual", true),
+            QueryKeyValueBias = bias,
+            AttentionOutputBias = bias,
+        };
+    }
+
+    static ModelConfig Opt(Fields f)
+    {
+        f.Refuse("_remove_final_layer_norm", true);
+        f.Refuse("layer_norm_elementwise_affine", false);
+        var hidden = f.Int("hidden_size", 768);
+        var heads = f.Int("num_attention_heads", 12);
+        var embedding = f.OptionalInt("word_embed_proj_dim") ?? hidden;
+        var bias = f.Flag("enable_bias", true);
+        return new ModelConfig
+        {
+            ModelType = "opt",
+            VocabularySize = f.Int("vocab_size", 50272),
+            HiddenSize = hidden,
+            Layers = f.Int("num_hidden_layers", 12),
+            Heads = heads,
+            KeyValueHeads = heads,
+            HeadSize = hidden / Math.Max(heads, 1),
+            IntermediateSize = f.Int("ffn_dim", 3072),
+            MaxPositions = f.Int("max_position_embeddings", 2048),
+            Activation = f.Activation("activation_function", "relu"),
+            TieWordEmbeddings = f.Flag("tie_word_embeddings", true),
+            InitializerRange = f.Number("init_std", 0.02),
+            PreNorm = f.Flag("do_layer_norm_before", true),
+            QueryKeyValueBias = bias,
+            AttentionOutputBias = bias,
+            FeedForwardBias = bias,
+            EmbeddingSize = embedding == hidden ? null : embedding,
+        };
+    }
+
+    static ModelConfig Bloom(Fields f)
+    {
+        f.Refuse("apply_residual_connection_post_layernorm", true);
+        var hidden = f.OptionalInt("n_embed") ?? f.Int("hidden_size", 64);
+        var heads = f.OptionalInt("num_attention_heads") ?? f.Int("n_head", 8);
+        return new ModelConfig
+        {
+            ModelType = "bloom",
+            VocabularySize = f.Int("vocab_size", 250880),
+            HiddenSize = hidden,
+            Layers = f.OptionalInt("num_hidden_layers") ?? f.Int("n_layer", 2),
+            Heads = heads,
+            KeyValueHeads = heads,
+            HeadSize = hidden / Math.Max(heads, 1),
+            IntermediateSize = 4 * hidden,
+            // The linear bias has no end of its own; seq_length is what the released models were trained on.
+            MaxPositions = f.OptionalInt("seq_length") ?? 2048,
+            NormEpsilon = f.Number("layer_norm_epsilon", 1e-5),
+            TieWordEmbeddings = f.Flag("tie_word_embeddings", true),
+            InitializerRange = f.Number("initializer_range", 0.02),
+            Positions = PositionKind.Alibi,
+        };
+    }
+
+    static ModelConfig Llama(Fields f, string type)
+    {
+        var hidden = f.Int("hidden_size", 4096);
+        var heads = f.Int("num_attention_heads", 32);
+        var bias = type switch { "qwen2" => true, "mistral" => false, _ => f.Flag("attention_bias", false) };
+        var window = type switch
+        {
+            "mistral" => f.OptionalInt("sliding_window"),
+            "qwen2" or "qwen3" when f.Flag("use_sliding_window", false) => throw f.Wrong("use_sliding_window", "false"),
+            _ => null,
+        };
+        return new ModelConfig
+        {
+            ModelType = type,
+            VocabularySize = f.Int("vocab_size", type is "qwen2" or "qwen3" ? 151936 : 32000),
+            HiddenSize = hidden,
+            Layers = f.Int("num_hidden_layers", 32),
+            Heads = heads,
+            KeyValueHeads = f.OptionalInt("num_key_value_heads") ?? (type == "mistral" ? 8 : heads),
+            HeadSize = f.OptionalInt("head_dim") ?? (type == "qwen3" ? 128 : hidden / Math.Max(heads, 1)),
+            IntermediateSize = f.Int("intermediate_size", type switch { "llama" => 11008, "mistral" => 14336, _ => 22016 }),
+            MaxPositions = f.Int("max_position_embeddings", type switch { "llama" => 2048, "mistral" => 131072, _ => 32768 }),
+            NormEpsilon = f.Number("rms_norm_eps", 1e-6),
+            Activation = f.Activation("hidden_act", "silu"),
+            TieWordEmbeddings = f.Flag("tie_word_embeddings", false),
+            InitializerRange = f.Number("initializer_range", 0.02),
+            Positions = PositionKind.Rotary,
+            RopeTheta = f.RopeTheta(10000),
+            RopeScaling = f.RopeScaling(),
+            QueryKeyValueBias = bias,
+            AttentionOutputBias = type is "llama" or "qwen3" && bias,
+            FeedForwardBias = type == "llama" && f.Flag("mlp_bias", false),
+            QueryKeyNorm = type == "qwen3",
+            SlidingWindow = window,
+        };
+    }
+
+    /// <summary>Typed access to the fields with errors that name file and field.</summary>
+    sealed class Fields(JsonObject json, string path)
+    {
+        public ModelConfigException Wrong(string field, string need) =>
+            new($"{path}: {field} is {json[field]?.ToJsonString() ?? "missing"}; supported is {need}.");
+
+        public string? Text(string field) => json[field] is JsonValue v && v.TryGetValue<string>(out var s) ? s : null;
+
+        public int? OptionalInt(string field) => json[field] is not { } node ? null
+            : node is JsonValue v && v.TryGetValue<int>(out var n) && n >= 0 ? n : throw Wrong(field, "a whole number of 0 or more");
+
+        public int Int(string field, int missing) => OptionalInt(field) ?? missing;
+
+        public int? Token(string field) => json[field] is not { } node ? null
+            : node is JsonValue v && v.TryGetValue<int>(out var n) ? (n < 0 ? null : n) : throw Wrong(field, "a token id");
+
+        public double Number(string field, double missing) => Number(json, field, missing);
+
+        double Number(JsonObject from, string field, double missing) => from[field] is not { } node ? missing
+            : node is JsonValue v && v.GetValueKind() == JsonValueKind.Number && double.IsFinite(v.GetValue<double>()) ? v.GetValue<double>()
+            : throw new ModelConfigException($"{path}: {field} is {node.ToJsonString()}; a number is needed.");
+
+        public bool Flag(string field, bool missing) => json[field] is not { } node ? missing
+            : node is JsonValue v && v.TryGetValue<bool>(out var b) ? b : throw Wrong(field, "true or false");
+
+        public void Refuse(string field, bool value)
+        {
+            if (Flag(field, !value) == value) throw Wrong(field, (!value).ToString().ToLowerInvariant());
+        }
+
+        public Activation Activation(string field, string missing) => (Text(field) ?? missing) switch
+        {
+            "gelu_new" or "gelu_pytorch_tanh" or "gelu_fast" => Models.Activation.GeluTanh,
+            "gelu" => Models.Activation.Gelu,
+            "relu" => Models.Activation.Relu,
+            "silu" or "swish" => Models.Activation.Silu,
+            _ => throw Wrong(field, "gelu_new, gelu_pytorch_tanh, gelu, relu or silu"),
+        };
+
+        /// <summary>New transformers versions write one <c>rope_parameters</c> object in place of two fields.</summary>
+        JsonObject? RopeParameters => json["rope_parameters"] as JsonObject;
+
+        public double RopeTheta(double missing) => RopeParameters is { } rope ? Number(rope, "rope_theta", missing) : Number("rope_theta", missing);
+
+        public RopeScaling? RopeScaling()
+        {
+            if ((RopeParameters ?? json["rope_scaling"]) is not JsonObject scaling) return null;
+            var kind = (scaling["rope_type"] ?? scaling["type"])?.GetValue<string>() ?? "default";
+            return kind switch
+            {
+                "default" => null,
+                "linear" => new RopeScaling(kind, Number(scaling, "factor", 1)),
+                "llama3" => new RopeScaling(kind, Number(scaling, "factor", 8), Number(scaling, "low_freq_factor", 1), Number(scaling, "high_freq_factor", 4),
+                    (int)Number(scaling, "original_max_position_embeddings", 8192)),
+                _ => throw new ModelConfigException($"{path}: rope scaling {kind} is not supported; supported are linear and llama3."),
+            };
+        }
+    }
+}

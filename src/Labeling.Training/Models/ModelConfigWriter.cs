@@ -1,0 +1,143 @@
+using System.Text.Json.Nodes;
+
+namespace Labeling.Training.Models;
+
+/// <summary>Writes config.json in transformers' field names. Fields read from a source file and unknown here are kept.</summary>
+static class ModelConfigWriter
+{
+    public static JsonObject Write(ModelConfig config, Architecture architecture, string type)
+    {
+        var json = config.Source is { } source ? (JsonObject)source.DeepClone() : NewFields(config);
+        json["model_type"] = config.ModelType;
+        json["architectures"] = new JsonArray(ClassName(config.ModelType) + (architecture == Architecture.CausalLm ? CausalSuffix(config.ModelType) : "ForSequenceClassification"));
+        json["torch_dtype"] = type;
+        json["vocab_size"] = config.VocabularySize;
+        json["tie_word_embeddings"] = config.TieWordEmbeddings;
+        json["bos_token_id"] = config.BosTokenId;
+        json["eos_token_id"] = Eos(config);
+        json["pad_token_id"] = config.PadTokenId;
+        // One label: transformers derives num_labels from id2label.
+        if (architecture == Architecture.SequenceClassification)
+        {
+            json["id2label"] = new JsonObject { ["0"] = "LABEL_0" };
+            json["label2id"] = new JsonObject { ["LABEL_0"] = 0 };
+            json["reward_shift"] = config.RewardShift;
+        }
+        else
+        {
+            foreach (var field in new[] { "id2label", "label2id", "num_labels", "reward_shift" }) json.Remove(field);
+        }
+        return json;
+    }
+
+    public static JsonNode? Eos(ModelConfig config) => config.EosTokenIds.Count switch
+    {
+        0 => null,
+        1 => JsonValue.Create(config.EosTokenIds[0]),
+        _ => new JsonArray([.. config.EosTokenIds.Select(id => (JsonNode)id)]),
+    };
+
+    static string CausalSuffix(string type) => type == "gpt2" ? "LMHeadModel" : "ForCausalLM";
+
+    static string ClassName(string type) => type switch
+    {
+        "gpt2" => "GPT2",
+        "gpt_neox" => "GPTNeoX",
+        "opt" => "OPT",
+        "bloom" => "Bloom",
+        "llama" => "Llama",
+        "mistral" => "Mistral",
+        "qwen2" => "Qwen2",
+        _ => "Qwen3",
+    };
+
+    static JsonObject NewFields(ModelConfig c)
+    {
+        var activation = c.Activation switch { Activation.GeluTanh => "gelu_new", Activation.Gelu => "gelu", Activation.Relu => "relu", _ => "silu" };
+        return c.ModelType switch
+        {
+            "gpt2" => new JsonObject
+            {
+                ["n_positions"] = c.MaxPositions,
+                ["n_embd"] = c.HiddenSize,
+                ["n_layer"] = c.Layers,
+                ["n_head"] = c.Heads,
+                ["n_inner"] = c.IntermediateSize == 4 * c.HiddenSize ? null : c.IntermediateSize,
+                ["activation_function"] = activation,
+                ["resid_pdrop"] = 0.0,
+                ["embd_pdrop"] = 0.0,
+                ["attn_pdrop"] = 0.0,
+                ["layer_norm_epsilon"] = c.NormEpsilon,
+                ["initializer_range"] = c.InitializerRange,
+                ["scale_attn_weights"] = true,
+                ["use_cache"] = true,
+            },
+            "bloom" => new JsonObject
+            {
+                ["hidden_size"] = c.HiddenSize,
+                ["n_layer"] = c.Layers,
+                ["n_head"] = c.Heads,
+                ["seq_length"] = c.MaxPositions,
+                ["layer_norm_epsilon"] = c.NormEpsilon,
+                ["initializer_range"] = c.InitializerRange,
+                ["apply_residual_connection_post_layernorm"] = false,
+                ["hidden_dropout"] = 0.0,
+                ["attention_dropout"] = 0.0,
+            },
+            "opt" => new JsonObject
+            {
+                ["hidden_size"] = c.HiddenSize,
+                ["num_hidden_layers"] = c.Layers,
+                ["num_attention_heads"] = c.Heads,
+                ["ffn_dim"] = c.IntermediateSize,
+                ["max_position_embeddings"] = c.MaxPositions,
+                ["activation_function"] = activation,
+                ["init_std"] = c.InitializerRange,
+                ["do_layer_norm_before"] = c.PreNorm,
+                ["enable_bias"] = c.QueryKeyValueBias,
+                ["word_embed_proj_dim"] = c.OutputSize,
+                ["dropout"] = 0.0,
+                ["attention_dropout"] = 0.0,
+            },
+            "gpt_neox" => new JsonObject
+            {
+                ["hidden_size"] = c.HiddenSize,
+                ["num_hidden_layers"] = c.Layers,
+                ["num_attention_heads"] = c.Heads,
+                ["intermediate_size"] = c.IntermediateSize,
+                ["max_position_embeddings"] = c.MaxPositions,
+                ["hidden_act"] = activation,
+                ["layer_norm_eps"] = c.NormEpsilon,
+                ["initializer_range"] = c.InitializerRange,
+                ["rotary_pct"] = c.RotaryFraction,
+                ["rotary_emb_base"] = c.RopeTheta,
+                ["use_parallel_residual"] = c.ParallelResidual,
+                ["attention_bias"] = c.QueryKeyValueBias,
+            },
+            _ => new JsonObject
+            {
+                ["hidden_size"] = c.HiddenSize,
+                ["intermediate_size"] = c.IntermediateSize,
+                ["num_hidden_layers"] = c.Layers,
+                ["num_attention_heads"] = c.Heads,
+                ["num_key_value_heads"] = c.KeyValueHeads,
+                ["head_dim"] = c.HeadSize,
+                ["max_position_embeddings"] = c.MaxPositions,
+                ["hidden_act"] = activation,
+                ["rms_norm_eps"] = c.NormEpsilon,
+                ["initializer_range"] = c.InitializerRange,
+                ["rope_theta"] = c.RopeTheta,
+                ["rope_scaling"] = c.RopeScaling is { } r ? new JsonObject
+                {
+                    ["rope_type"] = r.Kind,
+                    ["factor"] = r.Factor,
+                    ["low_freq_factor"] = r.LowFrequencyFactor,
+                    ["high_freq_factor"] = r.HighFrequencyFactor,
+                    ["original_max_position_embeddings"] = r.OriginalMaxPositions,
+                } : null,
+                ["attention_bias"] = c.QueryKeyValueBias,
+                ["mlp_bias"] = c.FeedForwardBias,
+            },
+        };
+    }
+}
