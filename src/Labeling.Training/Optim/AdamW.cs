@@ -33,6 +33,7 @@ public sealed class AdamW : IDisposable
             s: List[float] = settings.tolist()
             torch._fused_adamw_(parameters, gradients, first, second, [], steps, lr=s[0], beta1=s[1], beta2=s[2], weight_decay=s[3], eps=s[4], amsgrad=False, maximize=False, grad_scale=scale, found_inf=None)
             return 0
+
         """;
 
     static readonly Lazy<jit.CompilationUnit> Compiled = new(() => jit.compile(Script));
@@ -92,7 +93,7 @@ public sealed class AdamW : IDisposable
         using var noGrad = no_grad();
         var live = entries.Select(e => (Entry: e, Gradient: e.Parameter.grad)).Where(e => e.Gradient is not null).ToList();
         if (live.Count == 0) return 0;
-        var norm = Compiled.Value.invoke<Tensor>("global_norm", live.Select(e => e.Gradient!).ToArray()).ToDouble();
+        var norm = Compiled.Value.invoke<Tensor>("global_norm", [live.Select(e => e.Gradient!).ToArray()]).ToDouble();
         if (!double.IsFinite(norm))
         {
             var culprit = live.FirstOrDefault(e => !e.Gradient!.isfinite().all().ToBoolean());
