@@ -1,4 +1,6 @@
+using FluentValidation;
 using Labeling.Core.Data;
+using Labeling.Core.Pipeline;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
@@ -16,7 +18,15 @@ public static class LabelingCore
     {
         services.AddLabelingDatabase(configuration);
         services.TryAddSingleton(TimeProvider.System);
-        services.AddMediator(options => options.ServiceLifetime = ServiceLifetime.Scoped);
+        services.AddValidatorsFromAssembly(typeof(LabelingCore).Assembly, includeInternalTypes: true);
+        services.AddMediator(options =>
+        {
+            options.ServiceLifetime = ServiceLifetime.Scoped;
+            options.PipelineBehaviors =
+            [
+                typeof(LoggingBehavior<,>), typeof(RetryBehavior<,>), typeof(AuthorisationBehavior<,>), typeof(ValidationBehavior<,>), typeof(TransactionBehavior<,>),
+            ];
+        });
         return services;
     }
 
