@@ -1,3 +1,23 @@
-var builder = WebApplication.CreateBuilder(args);
+using Labeling.Web.Accounts;
+using Labeling.Web.Hosting;
+using Labeling.Web.Labels;
+using Labeling.Web.Site;
+
+var builder = WebApplication.CreateBuilder(new WebApplicationOptions { Args = args, ContentRootPath = ContentRoot.Find() });
+
+builder.AddHosting();
+builder.AddDatabase();
+builder.AddAccounts();
+builder.AddSite();
+
 var app = builder.Build();
+
+app.UseHosting();
+app.UseAccounts();
+
+app.MapHealth();
+app.MapAccounts();
+app.MapLabels();
+app.MapSite();
+
 app.Run();

@@ -1,0 +1,2 @@
+import './connection.js';
+import './shortcuts.js';
