@@ -1,3 +1,5 @@
+using Labeling.Core.Data;
+using Microsoft.EntityFrameworkCore;
 using Npgsql;
 
 namespace Labeling.Testing;
@@ -29,6 +31,14 @@ public sealed class TestDatabase : IAsyncDisposable
         var connection = new NpgsqlConnection(ConnectionString);
         await connection.OpenAsync();
         return connection;
+    }
+
+    /// <summary>A context of the caller's own, with nothing tracked yet.</summary>
+    public LabelingDbContext CreateContext()
+    {
+        var options = new DbContextOptionsBuilder<LabelingDbContext>();
+        options.UseNpgsql(ConnectionString).UseSnakeCaseNamingConvention();
+        return new LabelingDbContext(options.Options);
     }
 
     public async ValueTask DisposeAsync()

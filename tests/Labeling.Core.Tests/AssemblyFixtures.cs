@@ -1,0 +1,3 @@
+using Labeling.Testing;
+
+[assembly: AssemblyFixture(typeof(PostgresFixture))]
