@@ -1,4 +1,5 @@
 using Labeling.Web.Accounts;
+using Labeling.Web.Api;
 using Labeling.Web.Hosting;
 using Labeling.Web.Labels;
 using Labeling.Web.Site;
@@ -8,16 +9,19 @@ var builder = WebApplication.CreateBuilder(new WebApplicationOptions { Args = ar
 builder.AddHosting();
 builder.AddDatabase();
 builder.AddAccounts();
+builder.AddApi();
 builder.AddSite();
 
 var app = builder.Build();
 
 app.UseHosting();
+app.UseApi();
 app.UseAccounts();
 
 app.MapHealth();
 app.MapAccounts();
 app.MapLabels();
+app.MapApi();
 app.MapSite();
 
 app.Run();

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Security.Claims;
 using System.Text.Json;
 using Labeling.Core.Features.Datasets;
 using Labeling.Core.Pipeline;
@@ -10,10 +9,6 @@ namespace Labeling.Web.Api;
 /// <summary>From Core's results to HTTP: values as JSON, problems as application/problem+json (RFC 9457) with the fields to change in <c>errors</c>.</summary>
 internal static class Answers
 {
-    /// <summary>The person an API key or a cookie belongs to. Endpoints that ask for it are reached by signed-in people only.</summary>
-    public static Actor Actor(this ClaimsPrincipal user) =>
-        Guid.TryParse(user.FindFirstValue(ClaimTypes.NameIdentifier), out var id) ? Labeling.Core.Pipeline.Actor.Person(id) : Labeling.Core.Pipeline.Actor.Anonymous;
-
     public static Results<Ok<T>, ProblemHttpResult> ToOk<T>(this Result<T> result) =>
         result.Problem is { } problem ? Problem(problem) : TypedResults.Ok(result.Value);
 

@@ -44,6 +44,7 @@ public static class ApiSetup
         api.MapDatasets();
         api.MapRuns();
         api.MapModels();
+        app.MapSiteDoors();
         app.MapApiDocument();
     }
 

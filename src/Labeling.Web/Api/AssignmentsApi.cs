@@ -3,6 +3,7 @@ using Labeling.Core.Features.Demonstrations;
 using Labeling.Core.Features.Rankings;
 using Labeling.Core.Features.Tasks;
 using Labeling.Core.Model;
+using Labeling.Web.Accounts;
 using Labeling.Web.Api.OpenApi;
 using Mediator;
 using Microsoft.AspNetCore.Http.HttpResults;

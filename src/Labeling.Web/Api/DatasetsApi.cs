@@ -1,6 +1,7 @@
 using System.Security.Claims;
 using Labeling.Core.Features.Datasets;
 using Labeling.Core.Model;
+using Labeling.Web.Accounts;
 using Labeling.Web.Api.Json;
 using Labeling.Web.Api.OpenApi;
 using Mediator;

@@ -2,6 +2,7 @@ using System.Security.Claims;
 using Labeling.Core.Features;
 using Labeling.Core.Features.Models;
 using Labeling.Core.Model;
+using Labeling.Web.Accounts;
 using Labeling.Web.Api.Json;
 using Mediator;
 using Microsoft.AspNetCore.Http.HttpResults;

@@ -1,5 +1,6 @@
 using System.Security.Claims;
 using Labeling.Core.Features.Projects;
+using Labeling.Web.Accounts;
 using Labeling.Web.Api.OpenApi;
 using Mediator;
 using Microsoft.AspNetCore.Http.HttpResults;

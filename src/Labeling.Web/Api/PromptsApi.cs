@@ -1,5 +1,6 @@
 using System.Security.Claims;
 using Labeling.Core.Features.Prompts;
+using Labeling.Web.Accounts;
 using Labeling.Web.Api.Json;
 using Mediator;
 using Microsoft.AspNetCore.Http.HttpResults;
@@ -25,7 +26,7 @@ internal static class PromptsApi
     /// <param name="fileName">The name people will see in the list of imports.</param>
     /// <param name="onBadLine">keepGood or rejectAll.</param>
     /// <param name="createDemonstrationTasks">Whether people are asked for a demonstration of every prompt.</param>
-    private static async Task<Results<Ok<ImportReport>, ProblemHttpResult>> Import(
+    public static async Task<Results<Ok<ImportReport>, ProblemHttpResult>> Import(
         Guid id, Guid importId, HttpRequest request, ClaimsPrincipal user, ISender sender, CancellationToken cancel,
         string fileName = "api.jsonl", string onBadLine = "keepGood", bool createDemonstrationTasks = false)
     {

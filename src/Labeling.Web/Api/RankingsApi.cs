@@ -1,6 +1,7 @@
 using System.Security.Claims;
 using Labeling.Core.Features;
 using Labeling.Core.Features.Rankings;
+using Labeling.Web.Accounts;
 using Mediator;
 using Microsoft.AspNetCore.Http.HttpResults;
 

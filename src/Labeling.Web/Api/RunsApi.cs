@@ -3,6 +3,7 @@ using System.Text.Json;
 using Labeling.Core.Features;
 using Labeling.Core.Features.TrainingRuns;
 using Labeling.Core.Model;
+using Labeling.Web.Accounts;
 using Labeling.Web.Api.OpenApi;
 using Mediator;
 using Microsoft.AspNetCore.Http.HttpResults;

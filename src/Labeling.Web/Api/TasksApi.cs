@@ -1,6 +1,7 @@
 using System.Security.Claims;
 using Labeling.Core.Features.Tasks;
 using Labeling.Core.Model;
+using Labeling.Web.Accounts;
 using Labeling.Web.Api.OpenApi;
 using Mediator;
 using Microsoft.AspNetCore.Http.HttpResults;
