@@ -1,6 +1,8 @@
 using FluentValidation;
 using Labeling.Core.Data;
 using Labeling.Core.Pipeline;
+using Labeling.Core.Runs;
+using Labeling.Core.Storage;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
@@ -18,6 +20,8 @@ public static class LabelingCore
     {
         services.AddLabelingDatabase(configuration);
         services.TryAddSingleton(TimeProvider.System);
+        services.TryAddSingleton<IBlobStore>(_ => new FolderBlobStore(DataFolder(configuration)));
+        services.TryAddSingleton(_ => StageCatalog.Default);
         services.AddValidatorsFromAssembly(typeof(LabelingCore).Assembly, includeInternalTypes: true);
         services.AddMediator(options =>
         {
@@ -29,6 +33,11 @@ public static class LabelingCore
         });
         return services;
     }
+
+    /// <summary>Where blobs and run folders are kept.</summary>
+    public static string DataFolder(IConfiguration configuration) => configuration["Labeling:DataFolder"] is { Length: > 0 } folder
+        ? Path.GetFullPath(folder)
+        : throw new InvalidOperationException("No data folder is configured. Set Labeling__DataFolder to the folder that keeps models and datasets, the same for site and worker.");
 
     /// <summary>Only the database: what the migrator needs.</summary>
     public static IServiceCollection AddLabelingDatabase(this IServiceCollection services, IConfiguration configuration)
