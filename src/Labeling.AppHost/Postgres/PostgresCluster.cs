@@ -59,7 +59,7 @@ public sealed class PostgresCluster
                 return server;
             }
             // Another program may take the port between our look and the server's.
-            catch (HostException) when (server.PortWasTaken && attempt < 5)
+            catch (HostException) when (port == 0 && server.PortWasTaken && attempt < 5)
             {
                 await server.DisposeAsync();
             }

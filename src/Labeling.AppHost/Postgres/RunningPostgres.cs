@@ -45,41 +45,52 @@ public sealed class RunningPostgres : IAsyncDisposable
     internal bool PortWasTaken => LastWords.Contains("Address already in use", StringComparison.OrdinalIgnoreCase)
         || LastWords.Contains("could not create any TCP/IP sockets", StringComparison.Ordinal);
 
-    /// <summary>Waits until the server answers a query, which after a crash includes its recovery.</summary>
+    /// <summary>Waits until the server answers, which after a crash includes its recovery.</summary>
     internal async Task WaitUntilReadyAsync(CancellationToken cancellation)
     {
-        using var timeout = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-        timeout.CancelAfter(ReadyTimeout);
-        while (true)
+        using var giveUp = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        giveUp.CancelAfter(ReadyTimeout);
+        var ready = UntilItAnswersAsync(giveUp.Token);
+        // If another program holds the port, connecting there could take for ever while our server has long ended.
+        if (await Task.WhenAny(ready, Exited) == Exited)
         {
-            if (process.HasExited)
-            {
-                throw new HostException($"The database server {ChildProcess.Describe(await Exited)} while starting:\n{LastWords}");
-            }
+            await giveUp.CancelAsync();
+            await ready.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            throw new HostException($"The database server {ChildProcess.Describe(await Exited)} while starting:\n{LastWords}");
+        }
 
-            try
-            {
-                await using var connection = new NpgsqlConnection(SuperuserConnectionString);
-                await connection.OpenAsync(timeout.Token);
-                return;
-            }
-            catch (NpgsqlException error) when (error is not PostgresException { SqlState: "28P01" })
-            {
-                // Refused or still recovering: ask again shortly.
-            }
-            catch (PostgresException)
-            {
-                throw new HostException($"The database in {cluster} does not accept the password kept beside it. Put both back from the same backup.");
-            }
-            catch (OperationCanceledException) when (!cancellation.IsCancellationRequested)
-            {
-                throw new HostException($"The database server did not become ready within {ReadyTimeout.TotalSeconds:0} seconds:\n{LastWords}");
-            }
+        try
+        {
+            await ready;
+        }
+        catch (OperationCanceledException) when (!cancellation.IsCancellationRequested)
+        {
+            throw new HostException($"The database server did not become ready within {ReadyTimeout.TotalSeconds:0} seconds:\n{LastWords}");
+        }
+    }
 
-            await ((Task)Exited).WaitAsync(TimeSpan.FromMilliseconds(50), cancellation).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            cancellation.ThrowIfCancellationRequested();
-            if (timeout.IsCancellationRequested)
-                throw new HostException($"The database server did not become ready within {ReadyTimeout.TotalSeconds:0} seconds:\n{LastWords}");
+    private async Task UntilItAnswersAsync(CancellationToken cancellation)
+    {
+        while (!await AnswersAsync(cancellation))
+            await Task.Delay(50, cancellation);
+    }
+
+    private async Task<bool> AnswersAsync(CancellationToken cancellation)
+    {
+        try
+        {
+            await using var connection = new NpgsqlConnection(SuperuserConnectionString);
+            await connection.OpenAsync(cancellation);
+            return true;
+        }
+        catch (PostgresException error) when (error.SqlState == PostgresErrorCodes.InvalidPassword)
+        {
+            throw new HostException($"The database in {cluster} does not accept the password kept beside it. Put both back from the same backup.");
+        }
+        catch (NpgsqlException)
+        {
+            // Not listening yet, or still recovering.
+            return false;
         }
     }
 

@@ -24,6 +24,14 @@ public static class SearchPath
         if (!File.Exists(file))
             return false;
         const UnixFileMode anyExecute = UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute;
-        return OperatingSystem.IsWindows() || (File.GetUnixFileMode(file) & anyExecute) != 0;
+        try
+        {
+            return OperatingSystem.IsWindows() || (File.GetUnixFileMode(file) & anyExecute) != 0;
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            // A link to something that is gone, as removed packages leave behind.
+            return false;
+        }
     }
 }

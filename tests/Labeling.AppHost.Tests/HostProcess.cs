@@ -1,0 +1,188 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using System.Text.RegularExpressions;
+using System.Threading.Channels;
+
+namespace Labeling.AppHost.Tests;
+
+/// <summary>The built program, started as a person starts it, in a data folder of its own.</summary>
+public sealed partial class HostProcess : IAsyncDisposable
+{
+    /// <summary>Generous: the machine may be busy with other tests.</summary>
+    public static readonly TimeSpan Patience = TimeSpan.FromMinutes(3);
+
+    private readonly Process process;
+    private readonly Channel<string> lines = Channel.CreateUnbounded<string>();
+    private readonly List<string> said = [];
+
+    private HostProcess(Process process, string dataFolder, int port)
+    {
+        this.process = process;
+        DataFolder = dataFolder;
+        Port = port;
+    }
+
+    public string DataFolder { get; }
+
+    public int Port { get; }
+
+    public int Id => process.Id;
+
+    public string Address => $"http://localhost:{Port}";
+
+    public string Output
+    {
+        get
+        {
+            lock (said)
+                return string.Join('\n', said);
+        }
+    }
+
+    public static HostProcess Start(string dataFolder, int? port = null, params string[] more)
+    {
+        var chosen = port ?? FreePort();
+        var own = new DirectoryInfo(AppContext.BaseDirectory);
+        var assembly = Path.Combine(own.Parent!.Parent!.FullName, "Labeling.AppHost", own.Name, "Labeling.AppHost.dll");
+        var info = new ProcessStartInfo("dotnet", [assembly, "--port", chosen.ToString(CultureInfo.InvariantCulture), "--data", dataFolder, .. more])
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        info.Environment.Remove("ConnectionStrings__Labeling");
+        var host = new HostProcess(new Process { StartInfo = info }, dataFolder, chosen);
+        host.process.OutputDataReceived += host.Keep;
+        host.process.ErrorDataReceived += host.Keep;
+        host.process.Start();
+        host.process.BeginOutputReadLine();
+        host.process.BeginErrorReadLine();
+        return host;
+    }
+
+    public static async Task<HostProcess> StartReadyAsync(string dataFolder, params string[] more)
+    {
+        var host = Start(dataFolder, null, more);
+        await host.WaitForLineAsync("Labeling is ready");
+        return host;
+    }
+
+    /// <summary>Waits for a line it has not waited past yet.</summary>
+    public async Task<string> WaitForLineAsync(string part)
+    {
+        using var timeout = new CancellationTokenSource(Patience);
+        try
+        {
+            await foreach (var line in lines.Reader.ReadAllAsync(timeout.Token))
+            {
+                if (line.Contains(part, StringComparison.Ordinal))
+                    return line;
+            }
+        }
+        catch (OperationCanceledException)
+        {
+        }
+
+        throw new TimeoutException($"'{part}' was never said. It said:\n{Output}");
+    }
+
+    public async Task<int> WaitForExitAsync()
+    {
+        using var timeout = new CancellationTokenSource(Patience);
+        await process.WaitForExitAsync(timeout.Token);
+        return process.ExitCode;
+    }
+
+    /// <summary>As Ctrl-C or a service manager would; answers the exit code.</summary>
+    public Task<int> StopAsync(string signal = "TERM")
+    {
+        Signal(process.Id, signal);
+        return WaitForExitAsync();
+    }
+
+    public static void Signal(int processId, string signal)
+    {
+        using var kill = Process.Start("kill", ["-s", signal, processId.ToString(CultureInfo.InvariantCulture)]);
+        kill.WaitForExit();
+    }
+
+    /// <summary>Everything this host started that lives now, directly or indirectly: id and command line.</summary>
+    public IReadOnlyDictionary<int, string> Descendants()
+    {
+        var all = new List<(int Id, int Parent, string Command)>();
+        using var ps = Process.Start(new ProcessStartInfo("ps", ["-ww", "-A", "-o", "pid=,ppid=,args="]) { RedirectStandardOutput = true })!;
+        while (ps.StandardOutput.ReadLine() is { } line)
+        {
+            var match = ProcessLine().Match(line);
+            if (match.Success && int.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture) is var id && id != ps.Id)
+                all.Add((id, int.Parse(match.Groups[2].Value, CultureInfo.InvariantCulture), match.Groups[3].Value));
+        }
+
+        var found = new Dictionary<int, string>();
+        var open = new Queue<int>([process.Id]);
+        while (open.TryDequeue(out var parent))
+        {
+            foreach (var child in all.Where(entry => entry.Parent == parent && found.TryAdd(entry.Id, entry.Command)))
+                open.Enqueue(child.Id);
+        }
+
+        return found;
+    }
+
+    public int DescendantNamed(string part) => Assert.Single(Descendants(), entry => entry.Value.Contains(part, StringComparison.Ordinal)).Key;
+
+    /// <summary>Waits until none of these processes is left; fails naming the survivors.</summary>
+    public static async Task AssertAllEndAsync(IReadOnlyDictionary<int, string> processes)
+    {
+        var waited = Stopwatch.StartNew();
+        while (true)
+        {
+            var left = processes.Where(entry => IsRunning(entry.Key)).Select(entry => entry.Value).ToList();
+            if (left.Count == 0)
+                return;
+            Assert.True(waited.Elapsed < TimeSpan.FromMinutes(1), "Still running: " + string.Join("; ", left));
+            await Task.Delay(100);
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (!process.HasExited)
+        {
+            var left = Descendants();
+            process.Kill();
+            await process.WaitForExitAsync();
+            await AssertAllEndAsync(left);
+        }
+
+        process.Dispose();
+    }
+
+    public static int FreePort()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+
+    private static bool IsRunning(int processId)
+    {
+        using var ps = Process.Start(new ProcessStartInfo("ps", ["-p", processId.ToString(CultureInfo.InvariantCulture), "-o", "stat="]) { RedirectStandardOutput = true })!;
+        var state = ps.StandardOutput.ReadToEnd().Trim();
+        // A zombie has ended; only its parent, here the system, has not taken note yet.
+        return state.Length > 0 && state[0] != 'Z';
+    }
+
+    private void Keep(object sender, DataReceivedEventArgs line)
+    {
+        if (line.Data is null)
+            return;
+        lock (said)
+            said.Add(line.Data);
+        lines.Writer.TryWrite(line.Data);
+    }
+
+    [GeneratedRegex(@"^\s*(\d+)\s+(\d+)\s+(.*)$")]
+    private static partial Regex ProcessLine();
+}
