@@ -1,12 +1,16 @@
 using FluentValidation;
 using Labeling.Core.Data;
+using Labeling.Core.Features.People;
+using Labeling.Core.Features.Tasks;
+using Labeling.Core.Model;
 using Labeling.Core.Pipeline;
 using Labeling.Core.Runs;
 using Labeling.Core.Storage;
+using Microsoft.AspNetCore.Identity;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Configuration;
-using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.DependencyInjection;
 using Npgsql;
 
 namespace Labeling.Core;
@@ -22,6 +26,17 @@ public static class LabelingCore
         services.TryAddSingleton(TimeProvider.System);
         services.TryAddSingleton<IBlobStore>(_ => new FolderBlobStore(DataFolder(configuration)));
         services.TryAddSingleton(_ => StageCatalog.Default);
+        services.AddScoped<TaskLedger>();
+        services.AddIdentityCore<AppUser>(identity =>
+        {
+            identity.User.RequireUniqueEmail = true;
+            identity.User.AllowedUserNameCharacters = ""; // any: the user name is the e-mail address
+            identity.Password = new PasswordOptions
+            {
+                RequiredLength = PasswordRules.MinLength, RequiredUniqueChars = PasswordRules.MinDifferentCharacters,
+                RequireDigit = false, RequireLowercase = false, RequireUppercase = false, RequireNonAlphanumeric = false,
+            };
+        }).AddEntityFrameworkStores<LabelingDbContext>();
         services.AddValidatorsFromAssembly(typeof(LabelingCore).Assembly, includeInternalTypes: true);
         services.AddMediator(options =>
         {

@@ -38,6 +38,9 @@ public sealed class Invitation
     public DateTimeOffset? UsedAt { get; set; }
     public Guid? UsedById { get; set; }
     public DateTimeOffset? RevokedAt { get; set; }
+
+    /// <summary>The link the installation makes for its first admin.</summary>
+    public bool IsSetup => CreatedById is null;
 }
 
 /// <summary>A secret for the HTTP API: shown once, stored as a SHA-256 hash, found by its prefix.</summary>

@@ -5,6 +5,10 @@ public sealed class Project
 {
     public const int MinAnswers = 2;
     public const int MaxAnswers = 9;
+    public const int MaxOverlap = 100;
+
+    /// <summary>One week.</summary>
+    public const int MaxLeaseMinutes = 10_080;
 
     public Guid Id { get; init; }
     public required string Name { get; set; }

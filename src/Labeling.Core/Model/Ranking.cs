@@ -21,7 +21,8 @@ public sealed class Ranking
     public bool NoneAcceptable { get; init; }
     public string? Notes { get; init; }
     public int? SecondsSpent { get; init; }
-    public bool Surplus { get; init; }
+    /// <summary>True for work beyond the task's overlap: kept, shown, not counted.</summary>
+    public bool Surplus { get; set; }
     public DateTimeOffset CreatedAt { get; init; }
     public List<RankingEntry> Entries { get; init; } = [];
     public List<CompletionRating> Ratings { get; init; } = [];

@@ -10,9 +10,11 @@ public sealed record Problem(ProblemKind Kind, string Message, IReadOnlyDictiona
 
     public static Problem NotFound(string what) => new(ProblemKind.NotFound, $"{what} does not exist or is not yours to see.");
 
-    public static Problem Conflict(string message) => new(ProblemKind.Conflict, message);
+    public static Problem Conflict(string message, string? field = null) => new(ProblemKind.Conflict, message, On(field, message));
 
-    public static Problem Forbidden(string message) => new(ProblemKind.Forbidden, message);
+    public static Problem Forbidden(string message, string? field = null) => new(ProblemKind.Forbidden, message, On(field, message));
+
+    private static Dictionary<string, string[]>? On(string? field, string message) => field is null ? null : new() { [field] = [message] };
 }
 
 /// <summary>Lets the pipeline answer any request with a problem without knowing its type.</summary>
