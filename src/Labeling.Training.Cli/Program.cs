@@ -1,1 +1,3 @@
-return 0;
+using Labeling.Training.Cli;
+
+return CommandLine.Build().Parse(args).Invoke();

@@ -123,6 +123,23 @@ public sealed class RunFolder : IDisposable
         metrics.Flush();
     }
 
+    /// <summary>The newest value of every metric in metrics.jsonl, with steps from before a resume.</summary>
+    public Dictionary<string, double> LastMetrics()
+    {
+        var values = new Dictionary<string, double>();
+        foreach (var line in File.Exists(In("metrics.jsonl")) ? ReadShared("metrics.jsonl") : [])
+        {
+            foreach (var (name, value) in JsonNode.Parse(line)!.AsObject())
+            {
+                if (name is not ("step" or "time"))
+                {
+                    values[name] = value!.GetValue<double>();
+                }
+            }
+        }
+        return values;
+    }
+
     /// <summary>Appends one object as a line to a JSONL file of the folder.</summary>
     public void AppendRows<T>(string name, IEnumerable<T> rows)
     {
@@ -193,6 +210,15 @@ public sealed class RunFolder : IDisposable
         metrics?.Dispose();
         log.Dispose();
         held.Dispose();
+    }
+
+    private IEnumerable<string> ReadShared(string name)
+    {
+        using var reader = new StreamReader(new FileStream(In(name), FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete));
+        while (reader.ReadLine() is { } line)
+        {
+            yield return line;
+        }
     }
 
     private static string Now() => DateTime.UtcNow.ToString("yyyy-MM-ddTHH:mm:ss.fffZ", CultureInfo.InvariantCulture);

@@ -1,3 +1,8 @@
+using Labeling.Training.Ppo;
+using Labeling.Training.Pretraining;
+using Labeling.Training.RewardModeling;
+using Labeling.Training.Sampling;
+using Labeling.Training.Sft;
 using Labeling.Training.Tokenizers;
 
 namespace Labeling.Training.Runs;
@@ -12,12 +17,17 @@ public sealed record StageDescription(string Stage, string Summary, IReadOnlyLis
 public static class Stages
 {
     /// <summary>Names in the order they are used.</summary>
-    public static IReadOnlyList<string> Names { get; } = ["tokenizer"];
+    public static IReadOnlyList<string> Names { get; } = ["tokenizer", "pretrain", "sft", "sample", "reward", "ppo"];
 
     /// <summary>All stages with their hyperparameters.</summary>
     public static IReadOnlyList<StageDescription> Describe() =>
     [
         new("tokenizer", "Learns a byte-level BPE vocabulary from raw text.", Hyperparameters.Describe(typeof(TokenizerHyperparameters))),
+        new("pretrain", "Trains a language model on raw text, from scratch or from a base model.", Hyperparameters.Describe(typeof(PretrainHyperparameters))),
+        new("sft", "Supervised fine-tuning: teaches a base model to answer as the demonstrations do.", Hyperparameters.Describe(typeof(SftHyperparameters))),
+        new("sample", "Samples several answers per prompt from one or more models, for people to rank.", Hyperparameters.Describe(typeof(SampleHyperparameters))),
+        new("reward", "Trains a reward model that scores answers as the rankings do.", Hyperparameters.Describe(typeof(RewardHyperparameters))),
+        new("ppo", "Improves the policy against the reward model while keeping it near where it started (PPO).", Hyperparameters.Describe(typeof(PpoHyperparameters))),
     ];
 
     /// <summary>Runs the stage that run.json names to its end, going on from the newest valid checkpoint.</summary>
@@ -35,6 +45,21 @@ public static class Stages
         {
             case "tokenizer":
                 TokenizerStage.Run(run);
+                break;
+            case "pretrain":
+                PretrainStage.Run(run);
+                break;
+            case "sft":
+                SftStage.Run(run);
+                break;
+            case "sample":
+                SampleStage.Run(run);
+                break;
+            case "reward":
+                RewardStage.Run(run);
+                break;
+            case "ppo":
+                PpoStage.Run(run);
                 break;
             default:
                 throw new BadInputException($"Unknown stage '{run.Spec.Stage}'; {Nearest.Hint(run.Spec.Stage, Names)}.");

@@ -1,0 +1,99 @@
+using System.Diagnostics;
+using Labeling.Training.Runs;
+using Spectre.Console;
+
+namespace Labeling.Training.Cli;
+
+/// <summary>What a person sees: a progress line with speed and time left on a terminal, plain lines now and then elsewhere.</summary>
+internal sealed class Terminal : IDisposable
+{
+    private static readonly TimeSpan PlainInterval = TimeSpan.FromSeconds(10);
+
+    private readonly bool interactive = AnsiConsole.Profile.Capabilities.Interactive && !Console.IsOutputRedirected;
+    private readonly Stopwatch clock = Stopwatch.StartNew();
+    private readonly Lock gate = new();
+    private readonly Queue<string> lines = new();
+    private RunProgress now = new(0, 0, "starting");
+    private (int Step, TimeSpan At)? speedFrom;
+    private TimeSpan plainAt = TimeSpan.Zero;
+
+    public void Log(string line)
+    {
+        if (interactive)
+        {
+            lock (gate)
+            {
+                lines.Enqueue(line);
+            }
+        }
+        else
+        {
+            Console.Out.WriteLine(line);
+        }
+    }
+
+    public void Error(string message) => Console.Error.WriteLine(message);
+
+    public void Progress(RunProgress progress)
+    {
+        lock (gate)
+        {
+            now = progress;
+            speedFrom ??= progress.Phase is "training" or "sampling" ? (progress.Step, clock.Elapsed) : null;
+            if (interactive || clock.Elapsed - plainAt < PlainInterval)
+            {
+                return;
+            }
+            plainAt = clock.Elapsed;
+        }
+        Console.Out.WriteLine(Line());
+    }
+
+    /// <summary>Returns when the thread has ended.</summary>
+    public void Watch(Thread thread)
+    {
+        if (!interactive)
+        {
+            thread.Join();
+            return;
+        }
+        AnsiConsole.Status().AutoRefresh(true).Start("starting", status =>
+        {
+            var ended = false;
+            while (!ended)
+            {
+                ended = thread.Join(TimeSpan.FromMilliseconds(100));
+                while (Next() is { } line)
+                {
+                    AnsiConsole.WriteLine(line);
+                }
+                status.Status(Markup.Escape(Line()));
+            }
+        });
+    }
+
+    public void Dispose() => Console.Out.Flush();
+
+    private string? Next()
+    {
+        lock (gate)
+        {
+            return lines.TryDequeue(out var line) ? line : null;
+        }
+    }
+
+    private string Line()
+    {
+        lock (gate)
+        {
+            var line = now.TotalSteps > 0 ? $"{now.Phase} {now.Step}/{now.TotalSteps}" : now.Phase;
+            if (speedFrom is not { } from || now.Step <= from.Step || now.Step >= now.TotalSteps)
+            {
+                return line;
+            }
+            var perStep = (clock.Elapsed - from.At) / (now.Step - from.Step);
+            var left = perStep * (now.TotalSteps - now.Step);
+            return FormattableString.Invariant($"{line}, {1 / perStep.TotalSeconds:F1} steps/s, {(int)left.TotalHours}:{left:mm\\:ss} left");
+        }
+    }
+}

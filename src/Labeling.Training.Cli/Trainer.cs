@@ -1,0 +1,98 @@
+using System.Runtime.InteropServices;
+using Labeling.Training.Native;
+using Labeling.Training.Optim;
+using Labeling.Training.Runs;
+
+namespace Labeling.Training.Cli;
+
+/// <summary>Runs one stage on a thread of its own and turns how it ends into an exit code and error.json.</summary>
+internal static class Trainer
+{
+    public const int Done = 0;
+    public const int Crashed = 1;
+    public const int BadInput = 2;
+    public const int Stopped = 3;
+
+    public static int Run(string stage, string folder)
+    {
+        using var stop = new CancellationTokenSource();
+        using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Ask);
+        using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Ask);
+        using var terminal = new Terminal();
+        var code = Crashed;
+        // TorchSharp's dispose scopes belong to a thread, so everything of the run happens on this one.
+        var thread = new Thread(() => code = RunHere(stage, folder, terminal, stop.Token), maxStackSize: 16 << 20) { Name = "training" };
+        thread.Start();
+        terminal.Watch(thread);
+        return code;
+
+        void Ask(PosixSignalContext signal)
+        {
+            // The first request ends the run after its current step with a checkpoint; a second one is not held back.
+            if (!stop.IsCancellationRequested)
+            {
+                signal.Cancel = true;
+                stop.Cancel();
+            }
+        }
+    }
+
+    private static int RunHere(string stage, string folder, Terminal terminal, CancellationToken stop)
+    {
+        try
+        {
+            using var run = new RunFolder(folder, terminal.Log, terminal.Progress, stop);
+            if (run.Spec.Stage != stage)
+            {
+                throw new BadInputException($"{run.Spec.File} is for stage '{run.Spec.Stage}'; start it with: labeling-train {run.Spec.Stage} --run {folder}");
+            }
+            return Guarded(run, folder, terminal);
+        }
+        catch (Exception e)
+        {
+            return Failed(e, folder, message => terminal.Error(message));
+        }
+    }
+
+    private static int Guarded(RunFolder run, string folder, Terminal terminal)
+    {
+        try
+        {
+            File.Delete(run.In("error.json"));
+            LibTorch.Initialize();
+            if (run.Spec.Threads > 0)
+            {
+                TorchSharp.torch.set_num_threads(run.Spec.Threads);
+            }
+            Stages.Run(run);
+            return Done;
+        }
+        catch (RunStoppedException e)
+        {
+            run.Log(e.Message);
+            return Stopped;
+        }
+        catch (Exception e)
+        {
+            return Failed(e, folder, message =>
+            {
+                run.Log("Failed: " + message);
+                terminal.Error(message);
+            });
+        }
+    }
+
+    private static int Failed(Exception e, string folder, Action<string> report)
+    {
+        var (code, retryable) = e switch
+        {
+            BadInputException => (BadInput, false),
+            // The same numbers would come out again.
+            NonFiniteException or NonFiniteGradientException => (Crashed, false),
+            _ => (Crashed, true),
+        };
+        report(e is BadInputException or NonFiniteException or NonFiniteGradientException or IOException ? e.Message : e.ToString());
+        RunFolder.WriteError(folder, e.Message, retryable);
+        return code;
+    }
+}

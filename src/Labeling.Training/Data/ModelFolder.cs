@@ -1,0 +1,47 @@
+using Labeling.Training.Checkpoints;
+using Labeling.Training.Models;
+using Labeling.Training.Runs;
+using Labeling.Training.Tokenizers;
+
+namespace Labeling.Training.Data;
+
+/// <summary>Opens model folders with errors a user can act on.</summary>
+internal static class ModelFolder
+{
+    /// <summary>A language model whose vocabulary holds every token of its tokenizer.</summary>
+    public static CausalLm Policy(string folder, Tokenizer tokenizer)
+    {
+        var model = Open(folder, CausalLm.Load);
+        if (tokenizer.VocabSize <= model.Config.VocabularySize)
+        {
+            return model;
+        }
+        var weights = model.Config.VocabularySize;
+        model.Dispose();
+        throw new BadInputException($"The tokenizer of '{folder}' has {tokenizer.VocabSize} tokens but the model's weights have {weights}: they do not belong together.");
+    }
+
+    /// <summary>Runs a loader, turning what is wrong with the folder into a <see cref="BadInputException"/>.</summary>
+    public static T Open<T>(string folder, Func<string, T> load)
+    {
+        try
+        {
+            return load(folder);
+        }
+        catch (Exception e) when (e is ModelConfigException or SafetensorsException or FileNotFoundException or InvalidDataException)
+        {
+            throw new BadInputException(e.Message, e);
+        }
+    }
+
+    /// <summary>Two models that read each other's ids must have the same tokenizer.</summary>
+    public static void RequireSameTokenizer(string first, string second, string file)
+    {
+        var one = File.ReadAllBytes(Path.Combine(first, "tokenizer.json"));
+        var other = Path.Combine(second, "tokenizer.json");
+        if (!File.Exists(other) || !one.AsSpan().SequenceEqual(File.ReadAllBytes(other)))
+        {
+            throw new BadInputException($"{file}: the tokenizers of '{first}' and '{second}' differ; PPO scores the policy's own token ids, so both must come from the same base model.");
+        }
+    }
+}

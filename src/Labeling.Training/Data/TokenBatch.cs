@@ -1,0 +1,94 @@
+using Labeling.Training.Models;
+using static TorchSharp.torch;
+
+namespace Labeling.Training.Data;
+
+/// <summary>A sequence and where its supervised part begins.</summary>
+/// <param name="Ids">All tokens.</param>
+/// <param name="From">First position that is predicted (1 for plain text, the answer's first token in a conversation).</param>
+public readonly record struct Sequence(int[] Ids, int From)
+{
+    /// <summary>Number of predicted tokens.</summary>
+    public int Supervised => Ids.Length - From;
+}
+
+/// <summary>
+/// Collation: sequences padded on the right. Behind a causal model's last real token padding changes nothing, so language models need no
+/// mask; scores are taken at positions known from the lengths, never by looking for a padding id.
+/// </summary>
+internal static class TokenBatch
+{
+    /// <summary>Token ids, int64 [batch, longest].</summary>
+    public static Tensor Ids(IReadOnlyList<int[]> rows, int padId)
+    {
+        var time = rows.Max(r => r.Length);
+        var flat = new long[rows.Count * time];
+        for (var r = 0; r < rows.Count; r++)
+        {
+            for (var t = 0; t < time; t++)
+            {
+                flat[(r * time) + t] = t < rows[r].Length ? rows[r][t] : padId;
+            }
+        }
+        return tensor(flat, [rows.Count, time]);
+    }
+
+    /// <summary>Attention mask, bool [batch, longest]: true at real tokens.</summary>
+    public static Tensor Mask(IReadOnlyList<int[]> rows)
+    {
+        var time = rows.Max(r => r.Length);
+        var flat = new bool[rows.Count * time];
+        for (var r = 0; r < rows.Count; r++)
+        {
+            flat.AsSpan(r * time, rows[r].Length).Fill(true);
+        }
+        return tensor(flat, [rows.Count, time]);
+    }
+
+    /// <summary>What the model reads to predict the supervised tokens: all but the last token of each row. int64 [batch, longest − 1].</summary>
+    public static Tensor Inputs(IReadOnlyList<Sequence> rows, int padId) => Ids([.. rows.Select(r => r.Ids[..^1])], padId);
+
+    /// <summary>
+    /// Flat positions (row · (longest − 1) + t) in <see cref="Inputs"/> that predict the supervised tokens, i.e. one before each. int64 [supervised].
+    /// </summary>
+    public static Tensor PredictingPositions(IReadOnlyList<Sequence> rows)
+    {
+        var time = rows.Max(r => r.Ids.Length) - 1;
+        var positions = new long[rows.Sum(r => r.Supervised)];
+        var n = 0;
+        for (var r = 0; r < rows.Count; r++)
+        {
+            for (var t = rows[r].From; t < rows[r].Ids.Length; t++)
+            {
+                positions[n++] = ((long)r * time) + t - 1;
+            }
+        }
+        return tensor(positions);
+    }
+
+    /// <summary>The supervised tokens of all rows, one after the other. int64 [supervised].</summary>
+    public static Tensor Targets(IReadOnlyList<Sequence> rows) =>
+        tensor(rows.SelectMany(r => r.Ids.Skip(r.From)).Select(id => (long)id).ToArray());
+
+    /// <summary>Logits of the supervised tokens only [supervised, vocabulary]: the head is the larger part of the work.</summary>
+    public static Tensor Logits(CausalLm model, IReadOnlyList<Sequence> rows, int padId)
+    {
+        var hidden = model.Hidden(Inputs(rows, padId));
+        var needed = hidden.reshape(-1, hidden.shape[2]).index_select(0, PredictingPositions(rows));
+        return model.Logits(needed);
+    }
+
+    /// <summary>Log-probability of each supervised token under softmax(logits / temperature). [supervised].</summary>
+    public static Tensor LogProbs(Tensor logits, Tensor targets, double temperature = 1)
+    {
+        var scaled = temperature == 1 ? logits : logits / temperature;
+        return -nn.functional.cross_entropy(scaled, targets, reduction: nn.Reduction.None);
+    }
+
+    /// <summary>Share of supervised tokens that are the model's first choice.</summary>
+    public static double Accuracy(Tensor logits, Tensor targets)
+    {
+        using var scope = NewDisposeScope();
+        return logits.detach().argmax(1).eq(targets).sum().item<long>() / (double)targets.shape[0];
+    }
+}

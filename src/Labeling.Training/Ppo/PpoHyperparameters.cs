@@ -1,0 +1,91 @@
+using Labeling.Training.Data;
+using Labeling.Training.Runs;
+
+namespace Labeling.Training.Ppo;
+
+/// <summary>Hyperparameters of the stage "ppo".</summary>
+public sealed record PpoHyperparameters
+{
+    [Hyperparameter("Answers sampled and learned from in the whole run.", Unit = "episodes", Source = "InstructGPT: 256,000", Min = 1, Max = 100_000_000)]
+    public int Episodes { get; init; } = 8192;
+
+    [Hyperparameter("Answers sampled before each round of learning.", Unit = "episodes", Source = "InstructGPT C.4: 512", Min = 2, Max = 65_536)]
+    public int BatchSize { get; init; } = 64;
+
+    [Hyperparameter("Parts a batch is learned from one after the other, each with a step of its own.", Source = "InstructGPT C.4: 8", Min = 1, Max = 1024)]
+    public int NumMinibatches { get; init; } = 2;
+
+    [Hyperparameter("Passes over each batch.", Unit = "epochs", Source = "InstructGPT C.4", Min = 1, Max = 100)]
+    public int PpoEpochs { get; init; } = 1;
+
+    [Hyperparameter("Step size of the policy. Absent: from the model's size, 1e-4 at 1M parameters falling to 5e-6 at 1.3B.",
+        Source = "InstructGPT E.8: stable up to 8e-6 at 1.3B; tuned on the starter world at 1M", Min = 0, Max = 1)]
+    public double? LearningRate { get; init; }
+
+    [Hyperparameter("Step size of the value model. Absent: from the model's size, 3e-4 at 1M parameters falling to 9e-6 at 6B.", Source = "InstructGPT C.4", Min = 0, Max = 1)]
+    public double? ValueLearningRate { get; init; }
+
+    [Hyperparameter("Batches in which both learning rates rise from a tenth.", Unit = "batches", Source = "InstructGPT C.4", Min = 0, Max = 1_000_000)]
+    public int WarmupBatches { get; init; } = 10;
+
+    [Hyperparameter("Price of leaving the starting policy: subtracted from the reward per unit of KL divergence. With the adaptive controller, where it starts.",
+        Unit = "reward per nat", Source = "InstructGPT C.4", Min = 0, Max = 100)]
+    public double KlCoefficient { get; init; } = 0.02;
+
+    [Hyperparameter("fixed keeps the coefficient; adaptive moves it to hold the divergence near kl_target.", Source = "InstructGPT: fixed; Ziegler et al. 2019: adaptive", Choices = ["fixed", "adaptive"])]
+    public string KlController { get; init; } = "fixed";
+
+    [Hyperparameter("Divergence per answer the adaptive controller aims at.", Unit = "nats", Source = "Ziegler et al. 2019", Min = 1e-3, Max = 1e6)]
+    public double KlTarget { get; init; } = 6;
+
+    [Hyperparameter("How slowly the adaptive controller moves.", Unit = "episodes", Source = "Ziegler et al. 2019", Min = 1, Max = 1e9)]
+    public double KlHorizon { get; init; } = 10_000;
+
+    [Hyperparameter("Estimate of the divergence inside the reward: k1 is unbiased and plain, k3 never negative.", Source = "InstructGPT: k1", Choices = ["k1", "k3"])]
+    public string KlEstimator { get; init; } = "k1";
+
+    [Hyperparameter("How far the policy may move from the one that sampled before an answer stops counting.", Source = "InstructGPT C.4", Min = 1e-3, Max = 10)]
+    public double ClipRange { get; init; } = 0.2;
+
+    [Hyperparameter("How far a value may move from its old one before it stops counting.", Source = "InstructGPT C.4", Min = 1e-3, Max = 1e6)]
+    public double ValueClipRange { get; init; } = 0.2;
+
+    [Hyperparameter("Discount of later rewards; 1 = none.", Source = "InstructGPT C.4", Min = 0, Max = 1)]
+    public double Gamma { get; init; } = 1;
+
+    [Hyperparameter("Trade between noise (1) and trust in the value model (0) in the advantages.", Source = "Ziegler et al. 2019", Min = 0, Max = 1)]
+    public double Lambda { get; init; } = 0.95;
+
+    [Hyperparameter("Scale rewards to unit variance, keeping their mean.", Source = "summarize from feedback: off")]
+    public bool WhitenRewards { get; init; }
+
+    [Hyperparameter("Largest score in either direction; 0 = no limit.", Unit = "reward", Source = "DeepSpeed-Chat 5, OpenRLHF 10", Min = 0, Max = 1e6)]
+    public double ScoreClip { get; init; } = 10;
+
+    [Hyperparameter("Subtracted from the score of an answer that does not end by itself.", Unit = "reward", Source = "TRL, summarize from feedback: 1", Min = 0, Max = 1e6)]
+    public double MissingEosPenalty { get; init; } = 1;
+
+    [Hyperparameter("Randomness of sampling. Log-probabilities are taken at the same temperature.", Source = "InstructGPT C.4", Min = 0.01, Max = 10)]
+    public double Temperature { get; init; } = 1;
+
+    [Hyperparameter("Longest answer. The model's context is a limit too.", Unit = "tokens", Min = 1, Max = 1_000_000)]
+    public int MaxNewTokens { get; init; } = 64;
+
+    [Hyperparameter("Longest allowed gradient; longer ones are scaled down.", Min = 1e-6, Max = 1e6)]
+    public double MaxGradNorm { get; init; } = 1;
+
+    [Hyperparameter("Small number in Adam's denominator.", Source = "Huang et al. 2024, arXiv 2403.17031", Min = 0, Max = 1)]
+    public double AdamEpsilon { get; init; } = 1e-5;
+
+    [Hyperparameter("Keep a moving average of the policy and save that in the end; each step keeps this share of the old average. 0 = off.", Source = "InstructGPT C.4: 0.992", Min = 0, Max = 0.999999)]
+    public double EmaDecay { get; init; }
+
+    [Hyperparameter("Answers of each batch written to rollouts.jsonl for inspection.", Unit = "episodes", Min = 0, Max = 65_536)]
+    public int RolloutsLogged { get; init; } = 2;
+
+    [Hyperparameter("Batches between checkpoints.", Unit = "batches", Min = 1, Max = 1_000_000)]
+    public int CheckpointEvery { get; init; } = 20;
+
+    [Hyperparameter(Examples.OverlongHelp, Choices = ["error", "skip"])]
+    public string Overlong { get; init; } = "error";
+}

@@ -1,0 +1,184 @@
+// Stage "pretrain": next-token prediction on raw text (Radford et al. 2019, GPT-2; Brown et al. 2020, arXiv 2005.14165), from scratch with the
+// run's tokenizer or going on from a base model.
+//
+// Documents end with the end token and are packed to the context length (PackedText). AdamW with beta2 0.95, cosine learning rate
+// after a short linear warm-up, gradient clipping at 1: GPT-3's appendix B. Validation is reported as loss per token and as bits per
+// byte, which can be compared between vocabularies.
+//
+// Deliberate deviations: no dropout; GPT-2's architecture at any size; batch size does not ramp up.
+
+using System.Text.Json.Nodes;
+using Labeling.Training.Checkpoints;
+using Labeling.Training.Data;
+using Labeling.Training.Models;
+using Labeling.Training.Optim;
+using Labeling.Training.Runs;
+using Labeling.Training.Tokenizers;
+using static TorchSharp.torch;
+
+namespace Labeling.Training.Pretraining;
+
+/// <summary>Hyperparameters of the stage "pretrain".</summary>
+public sealed record PretrainHyperparameters
+{
+    [Hyperparameter("Width of a new model; a multiple of heads. Not used with a base model.", Unit = "numbers", Min = 1, Max = 65_536)]
+    public int HiddenSize { get; init; } = 128;
+
+    [Hyperparameter("Transformer blocks of a new model. Not used with a base model.", Unit = "blocks", Min = 1, Max = 1024)]
+    public int Layers { get; init; } = 4;
+
+    [Hyperparameter("Attention heads of a new model. Not used with a base model.", Unit = "heads", Min = 1, Max = 1024)]
+    public int Heads { get; init; } = 4;
+
+    [Hyperparameter("Longest text a new model can see at once. Also the length documents are packed to.", Unit = "tokens", Source = "GPT-2: 1024", Min = 8, Max = 1_048_576)]
+    public int ContextLength { get; init; } = 128;
+
+    [Hyperparameter("Step size of learning. Absent: from the model's size, 3e-3 at 1M parameters falling to 2e-4 at 1.3B.", Source = "GPT-3 table 2.1 at 1.3B", Min = 0, Max = 1)]
+    public double? LearningRate { get; init; }
+
+    [Hyperparameter("Passes over the text.", Unit = "epochs", Source = "GPT-3: about 1", Min = 1, Max = 10_000)]
+    public int Epochs { get; init; } = 1;
+
+    [Hyperparameter("Sequences of context length per step.", Unit = "sequences", Min = 1, Max = 65_536)]
+    public int BatchSize { get; init; } = 32;
+
+    [Hyperparameter("Stop after this many steps; 0 = after all epochs.", Unit = "steps", Min = 0, Max = 100_000_000)]
+    public int MaxSteps { get; init; }
+
+    [Hyperparameter("Share of all steps in which the learning rate rises from zero.", Source = "GPT-3 B: 375M of 300B tokens; small runs need more", Min = 0, Max = 1)]
+    public double WarmupRatio { get; init; } = 0.02;
+
+    [Hyperparameter("Share of the learning rate that is left at the end of the cosine.", Source = "GPT-3 B", Min = 0, Max = 1)]
+    public double MinLearningRateRatio { get; init; } = 0.1;
+
+    [Hyperparameter("Pull of the weights towards zero.", Source = "GPT-3 B", Min = 0, Max = 10)]
+    public double WeightDecay { get; init; } = 0.1;
+
+    [Hyperparameter("Longest allowed gradient; longer ones are scaled down.", Source = "GPT-3 B", Min = 1e-6, Max = 1e6)]
+    public double MaxGradNorm { get; init; } = 1;
+
+    [Hyperparameter("Read text that looks like a control token (such as <|user|>) as that token. Only for text you made yourself: otherwise anyone's text could steer the model.")]
+    public bool SpecialTokensInText { get; init; }
+
+    [Hyperparameter("Number type of the finished weights on disk; bfloat16 halves the file and rounds the weights.", Choices = ["float32", "bfloat16"])]
+    public string StoreAs { get; init; } = "float32";
+
+    [Hyperparameter("Steps between evaluations on the validation text; 0 = once per epoch.", Unit = "steps", Min = 0, Max = 1_000_000)]
+    public int EvalEvery { get; init; }
+
+    [Hyperparameter("Steps between checkpoints.", Unit = "steps", Min = 1, Max = 1_000_000)]
+    public int CheckpointEvery { get; init; } = 200;
+}
+
+/// <summary>Trains a language model on raw text.</summary>
+public static class PretrainStage
+{
+    /// <summary>Runs the stage to its end.</summary>
+    /// <exception cref="BadInputException">The run, its data, tokenizer or base model cannot be used.</exception>
+    /// <exception cref="RunStoppedException">Asked to stop; a checkpoint is written.</exception>
+    public static void Run(RunFolder run)
+    {
+        var settings = run.Spec.Hyperparameters<PretrainHyperparameters>();
+        run.Progress(0, 0, "loading");
+        var folder = run.Spec.Base ?? run.Spec.Tokenizer ?? throw new BadInputException($"{run.Spec.File}: 'pretrain' needs 'tokenizer', the folder of a tokenizer, or 'base', a model to go on from.");
+        var tokenizer = ModelFolder.Open(folder, Tokenizer.FromFolder);
+        var eos = tokenizer.EosId ?? throw new BadInputException($"The tokenizer of '{folder}' names no eos_token; documents could not be told apart.");
+        var pad = tokenizer.PadId ?? eos;
+        using var model = run.Spec.Base is null ? Create(settings, tokenizer, eos, run.Spec) : ModelFolder.Policy(folder, tokenizer);
+        var context = run.Spec.Base is null ? settings.ContextLength : Math.Min(settings.ContextLength, model.Config.MaxPositions);
+
+        List<int[]> Documents(string split, bool required) =>
+            [.. Rows.Texts(run.Spec.DataOf(split), run.Spec.File, required).Select(text => (int[])[.. tokenizer.Encode(text, settings.SpecialTokensInText), eos])];
+        var text = new PackedText(Documents("train", required: true), context, settings.BatchSize, run.Spec.Seed);
+        var validDocuments = Documents("valid", required: false);
+        var valid = validDocuments.Count == 0 ? null : new PackedText(validDocuments, context, settings.BatchSize, 0);
+
+        var total = settings.MaxSteps > 0 ? settings.MaxSteps : text.StepsPerEpoch * settings.Epochs;
+        var peak = settings.LearningRate ?? LearningRates.Pretraining(model.ParameterCount);
+        var schedule = new LearningRate(ScheduleKind.Cosine, peak, total, (long)Math.Ceiling(settings.WarmupRatio * total), settings.MinLearningRateRatio);
+        using var optimizer = new AdamW(model.Parameters, new AdamWOptions(0.9, 0.95, 1e-8, settings.WeightDecay, settings.MaxGradNorm));
+        var evalEvery = settings.EvalEvery > 0 ? settings.EvalEvery : text.StepsPerEpoch;
+
+        var checkpoints = new RunCheckpoints(run, settings.CheckpointEvery, new Dictionary<string, IEnumerable<KeyValuePair<string, Tensor>>> { ["model"] = model.Parameters },
+            new Dictionary<string, AdamW> { ["optimizer"] = optimizer });
+        var (step, state) = checkpoints.Resume();
+        var tokens = state["num_tokens"]?.GetValue<long>() ?? 0;
+        run.Log($"Pre-training of {model.ParameterCount:N0} parameters on {text.Tokens:N0} tokens: {total} steps of {settings.BatchSize} x {context}, learning rate {peak:G3}.");
+
+        while (step < total)
+        {
+            run.Progress(step, total, "training");
+            Dictionary<string, double> metrics;
+            using (NewDisposeScope())
+            {
+                var batch = text.Batch(step);
+                var targets = TokenBatch.Targets(batch);
+                var loss = nn.functional.cross_entropy(TokenBatch.Logits(model, batch, pad), targets);
+                var learningRate = schedule.At(step);
+                loss.backward();
+                metrics = new Dictionary<string, double>
+                {
+                    ["loss"] = Finite.Loss(loss, step + 1),
+                    ["grad_norm"] = optimizer.Step(learningRate),
+                    ["lr"] = learningRate,
+                    ["epoch"] = (step + 1.0) / text.StepsPerEpoch,
+                    ["num_tokens"] = tokens += targets.shape[0],
+                };
+            }
+            step++;
+            if (valid is not null && (step % evalEvery == 0 || step == total))
+            {
+                run.Progress(step, total, "evaluating");
+                (metrics["eval/loss"], metrics["eval/bits_per_byte"]) = Evaluate(model, valid, tokenizer.BytesPerToken(), pad);
+            }
+            run.Metrics(step, metrics);
+            checkpoints.AfterStep(step, total, () => new JsonObject { ["num_tokens"] = tokens });
+        }
+        run.Progress(total, total, "saving");
+        run.WriteOutput(output => model.Save(output, folder, settings.StoreAs == "bfloat16" ? WeightType.BFloat16 : WeightType.Float32));
+        run.Finish(total, run.LastMetrics());
+        run.Progress(total, total, "done");
+    }
+
+    private static CausalLm Create(PretrainHyperparameters settings, Tokenizer tokenizer, int eos, RunSpec spec)
+    {
+        try
+        {
+            return CausalLm.New(ModelConfig.Gpt2(tokenizer.VocabSize, settings.HiddenSize, settings.Layers, settings.Heads, settings.ContextLength, eos, tokenizer.PadId), Seeds.Derive(spec.Seed, -1));
+        }
+        catch (ModelConfigException e)
+        {
+            throw new BadInputException($"{spec.File}: {e.Message}", e);
+        }
+    }
+
+    /// <summary>Mean loss per token, and bits per byte of text; the end tokens count in the first only, as they are no text.</summary>
+    private static (double Loss, double BitsPerByte) Evaluate(CausalLm model, PackedText text, int[] bytesPerToken, int padId)
+    {
+        using var frozen = no_grad();
+        double nats = 0, count = 0, textNats = 0, bytes = 0;
+        for (var step = 0; step < text.StepsPerEpoch; step++)
+        {
+            using var scope = NewDisposeScope();
+            var batch = text.Batch(step);
+            var targets = TokenBatch.Targets(batch);
+            var losses = (-TokenBatch.LogProbs(TokenBatch.Logits(model, batch, padId), targets)).data<float>();
+            var n = 0;
+            foreach (var sequence in batch)
+            {
+                foreach (var id in sequence.Ids.AsSpan(sequence.From))
+                {
+                    var loss = losses[n++];
+                    nats += loss;
+                    if (bytesPerToken[id] > 0)
+                    {
+                        textNats += loss;
+                        bytes += bytesPerToken[id];
+                    }
+                }
+            }
+            count += n;
+        }
+        return (nats / count, textNats / Math.Log(2) / Math.Max(1, bytes));
+    }
+}
