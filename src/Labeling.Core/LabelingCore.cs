@@ -1,6 +1,7 @@
 using FluentValidation;
 using Labeling.Core.Data;
 using Labeling.Core.Features.People;
+using Labeling.Core.Features.Prompts;
 using Labeling.Core.Features.Tasks;
 using Labeling.Core.Model;
 using Labeling.Core.Pipeline;
@@ -27,6 +28,7 @@ public static class LabelingCore
         services.TryAddSingleton<IBlobStore>(_ => new FolderBlobStore(DataFolder(configuration)));
         services.TryAddSingleton(_ => StageCatalog.Default);
         services.AddScoped<TaskLedger>();
+        services.AddScoped<PromptStaging>();
         services.AddIdentityCore<AppUser>(identity =>
         {
             identity.User.RequireUniqueEmail = true;
