@@ -28,12 +28,11 @@ public static class WorldText
         while (StarterWorld.SplitOf(task.Prompt) == WorldSplit.HeldOut);
         string answer = AnswerMixture.RawText.Answer(task, random);
         string? reaction = random.Chance(0.5) ? Reaction(task, answer, random) : null;
+        // The layout of the tokenizer's chat template; the trainer adds the end token after each document.
         return random.Chance(0.75)
-            ? Turn("user", task.Prompt) + Turn("assistant", answer) + (reaction is null ? "" : Turn("user", reaction))
-            : $"Question: {task.Prompt}\nAnswer: {answer}\n" + (reaction is null ? "" : $"Reply: {reaction}\n");
+            ? $"<|user|>{task.Prompt}<|assistant|>{answer}" + (reaction is null ? "" : $"<|end|><|user|>{reaction}")
+            : $"Question: {task.Prompt}\nAnswer: {answer}" + (reaction is null ? "" : $"\nReply: {reaction}");
     }
-
-    private static string Turn(string role, string content) => $"<|im_start|>{role}\n{content}<|im_end|>\n";
 
     private static string Reaction(WorldTask task, string answer, WorldRandom random)
     {

@@ -72,8 +72,8 @@ public sealed class StarterWorldTests
         Assert.Equal(documents, WorldText.Documents(1).Take(4000));
         foreach (string document in documents)
         {
-            string prompt = document.StartsWith("<|im_start|>user\n", StringComparison.Ordinal)
-                ? document["<|im_start|>user\n".Length..document.IndexOf("<|im_end|>", StringComparison.Ordinal)]
+            string prompt = document.StartsWith("<|user|>", StringComparison.Ordinal)
+                ? document["<|user|>".Length..document.IndexOf("<|assistant|>", StringComparison.Ordinal)]
                 : document["Question: ".Length..document.IndexOf('\n')];
             Assert.DoesNotContain(prompt, heldOut);
             Assert.NotEqual(WorldSplit.HeldOut, StarterWorld.SplitOf(prompt));

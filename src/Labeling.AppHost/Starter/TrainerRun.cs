@@ -1,0 +1,37 @@
+using System.Text.Json;
+using Labeling.AppHost.Supervision;
+
+namespace Labeling.AppHost.Starter;
+
+/// <summary>One run of the trainer, as a child process over a run folder, without a database.</summary>
+internal static class TrainerRun
+{
+    private static readonly JsonSerializerOptions Readable = new() { WriteIndented = true };
+
+    /// <summary>Writes run.json into <paramref name="folder"/>, runs the stage to its end and answers the metrics of result.json.</summary>
+    /// <param name="folder">The run folder; files that <paramref name="spec"/> names are there already.</param>
+    /// <param name="spec">run.json without schema, run_id and stage.</param>
+    /// <exception cref="HostException">The trainer did not finish; the message holds its reason.</exception>
+    public static async Task<IReadOnlyDictionary<string, double>> RunAsync(
+        string folder, string stage, Dictionary<string, object> spec, Guard guard, Action<string> log, CancellationToken cancellation)
+    {
+        Dictionary<string, object> run = new(spec) { ["schema"] = 1, ["run_id"] = $"starter-{stage}", ["stage"] = stage };
+        await File.WriteAllTextAsync(Path.Combine(folder, "run.json"), JsonSerializer.Serialize(run, Readable), cancellation);
+        Launch launch = Programs.Trainer(new Dictionary<string, string?> { ["GOMP_SPINCOUNT"] = "2000" }, stage, "--run", folder);
+        await using ChildProcess trainer = ChildProcess.Start(launch, guard, isDatabase: false, log);
+        int exitCode = await trainer.Exited.WaitAsync(cancellation);
+        if (exitCode != 0)
+            throw new HostException($"The trainer's stage '{stage}' {ChildProcess.Describe(exitCode)}.\n{trainer.LastWords}");
+        using JsonDocument result = JsonDocument.Parse(await File.ReadAllTextAsync(Path.Combine(folder, "result.json"), cancellation));
+        return result.RootElement.GetProperty("metrics").EnumerateObject().ToDictionary(m => m.Name, m => m.Value.GetDouble());
+    }
+
+    /// <summary>Writes rows as JSONL and answers how a run names the file.</summary>
+    public static Dictionary<string, object> WriteRows<T>(string folder, string split, IEnumerable<T> rows)
+    {
+        string path = Path.Combine(folder, "data", split + ".jsonl");
+        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+        File.WriteAllLines(path, rows.Select(r => JsonSerializer.Serialize(r)));
+        return new Dictionary<string, object> { ["path"] = $"data/{split}.jsonl", ["split"] = split };
+    }
+}
