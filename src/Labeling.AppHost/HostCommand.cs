@@ -1,4 +1,6 @@
 using System.CommandLine;
+using Labeling.AppHost.Demo;
+using Labeling.AppHost.Starter;
 
 namespace Labeling.AppHost;
 
@@ -9,6 +11,8 @@ internal static class HostCommand
     {
         var command = new RootCommand("Runs all of Labeling on this machine: its database, its site and its worker.");
         HostOptions.AddTo(command);
+        command.Subcommands.Add(DemoCommand.Create());
+        command.Subcommands.Add(StarterModelCommand.Create());
         command.SetAction((arguments, _) => RunAsync(HostOptions.From(arguments), (_, _, _) => Task.FromResult<int?>(null)));
         return command;
     }

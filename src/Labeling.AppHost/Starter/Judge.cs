@@ -27,6 +27,9 @@ public sealed class Judge
         StyleTaste = 0.7 + (0.6 * taste.NextDouble());
     }
 
+    /// <summary>The people who rank in the demo.</summary>
+    public static IReadOnlyList<Judge> Panel(int seed) => [.. ((string[])["Farid", "Greta", "Hana", "Ivo", "Juna"]).Select(name => new Judge(name, seed))];
+
     public string Name { get; }
 
     /// <summary>How much of the truth's weight on correctness this person feels: 0.85 to 1.15.</summary>

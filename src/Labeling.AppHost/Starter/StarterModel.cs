@@ -15,7 +15,7 @@ public sealed class StarterModel
     /// <summary>The seed the committed model was made with.</summary>
     public const int Seed = 1;
 
-    private const int Documents = 160_000;
+    private const int Documents = 130_000;
     private const int ValidationDocuments = 1_000;
 
     private static readonly Dictionary<string, object> TokenizerSettings = new() { ["vocab_size"] = 768 };
@@ -23,10 +23,10 @@ public sealed class StarterModel
     private static readonly Dictionary<string, object> PretrainSettings = new()
     {
         ["hidden_size"] = 128,
-        ["layers"] = 6,
+        ["layers"] = 4,
         ["heads"] = 4,
         ["context_length"] = 128,
-        ["batch_size"] = 32,
+        ["batch_size"] = 16,
         ["learning_rate"] = 3e-3,
         ["special_tokens_in_text"] = true,
         ["store_as"] = "bfloat16",

@@ -14,7 +14,8 @@ public sealed record RankingView(
     Guid Id, Guid TaskId, Guid PromptId, IReadOnlyList<Message> Messages, string Labeler, Split Split, DateTimeOffset CreatedAt, bool Surplus, IReadOnlyList<RankedText> Answers);
 
 /// <param name="Shown">The place on the ranker's screen, from 1.</param>
-public sealed record RankedText(Guid CompletionId, int Rank, Guid? ModelId, string Text, int Shown);
+/// <param name="SameTextFrom">Other models whose answer in the same sample run has this very text: it is shown once, and its rank is theirs too.</param>
+public sealed record RankedText(Guid CompletionId, int Rank, Guid? ModelId, string Text, int Shown, IReadOnlyList<Guid> SameTextFrom);
 
 internal sealed class ListRankingsValidator : AbstractValidator<ListRankings>
 {
@@ -40,12 +41,18 @@ internal sealed class ListRankingsHandler(LabelingDbContext db) : IHandler<ListR
             {
                 r.Id, r.TaskId, r.PromptId, r.Prompt!.Messages, Labeler = db.Users.Where(u => u.Id == r.UserId).Select(u => u.DisplayName).First(),
                 r.Prompt.Split, r.CreatedAt, r.Surplus, r.ShownOrder,
-                Answers = r.Entries.Select(e => new { e.CompletionId, e.Rank, e.Completion!.ModelId, e.Completion.Text }).ToList(),
+                Answers = r.Entries.Select(e => new
+                {
+                    e.CompletionId, e.Rank, e.Completion!.ModelId, e.Completion.Text,
+                    SameTextFrom = db.Completions
+                        .Where(c => c.PromptId == r.PromptId && c.RunId == e.Completion.RunId && c.ModelId != e.Completion.ModelId && c.Text == e.Completion.Text)
+                        .Select(c => c.ModelId!.Value).Distinct().ToList(),
+                }).ToList(),
             }).ToListAsync(cancellationToken);
         var views = rows.Take(request.Size).Select(r => new RankingView(
             r.Id, r.TaskId, r.PromptId, r.Messages, r.Labeler, r.Split, r.CreatedAt, r.Surplus,
             [
-                .. r.Answers.Select(a => new RankedText(a.CompletionId, a.Rank, a.ModelId, a.Text, Array.IndexOf(r.ShownOrder, a.CompletionId) + 1))
+                .. r.Answers.Select(a => new RankedText(a.CompletionId, a.Rank, a.ModelId, a.Text, Array.IndexOf(r.ShownOrder, a.CompletionId) + 1, a.SameTextFrom))
                     .OrderBy(a => a.Rank).ThenBy(a => a.Shown),
             ])).ToList();
         return new Page<RankingView>(views, rows.Count > request.Size ? PageKey.Write(views[^1].CreatedAt, views[^1].Id) : null);
