@@ -29,7 +29,10 @@ internal sealed class DemoLoop(DemoPeople people, DemoPlan plan, int seed, DemoP
         _project = await people.Admin.CreateProjectAsync(
             new
             {
-                id = Guid.CreateVersion7(), name = "Demo: the starter world", description = "Scripted people teach the starter model.", guidelineMarkdown = StarterProject.Guideline,
+                id = Guid.CreateVersion7(),
+                name = "Demo: the starter world",
+                description = "Scripted people teach the starter model.",
+                guidelineMarkdown = StarterProject.Guideline,
                 rules = new { demonstrationOverlap = 1, rankingOverlap = 1, answersPerPrompt = 4, leaseMinutes = 30 },
             }, cancel);
         Guid baseModel = await people.RegisterBaseAsync(_project, cancel);
@@ -118,8 +121,16 @@ internal sealed class DemoLoop(DemoPeople people, DemoPlan plan, int seed, DemoP
             _project,
             new
             {
-                id = Guid.CreateVersion7(), name = $"Demo {name}", stage, datasetVersionId = dataset, baseModelIds = models, rewardModelId = reward, hyperparameters,
-                seed = (long)seed, createRankingTasks = batch is not null, batch,
+                id = Guid.CreateVersion7(),
+                name = $"Demo {name}",
+                stage,
+                datasetVersionId = dataset,
+                baseModelIds = models,
+                rewardModelId = reward,
+                hyperparameters,
+                seed = (long)seed,
+                createRankingTasks = batch is not null,
+                batch,
             }, cancel);
         while (true)
         {
