@@ -4,7 +4,8 @@ using Labeling.Web.Hosting;
 using Labeling.Web.Labels;
 using Labeling.Web.Site;
 
-var builder = WebApplication.CreateBuilder(new WebApplicationOptions { Args = args, ContentRootPath = ContentRoot.Find() });
+// Settings and, once published, wwwroot lie beside the program, whatever folder it was started from.
+var builder = WebApplication.CreateBuilder(new WebApplicationOptions { Args = args, ContentRootPath = AppContext.BaseDirectory });
 
 builder.AddHosting();
 builder.AddDatabase();

@@ -31,7 +31,7 @@ public static class ApiSetup
 
     /// <summary>Comes before authentication, so that its failures are problem documents too.</summary>
     public static void UseApi(this WebApplication app) =>
-        app.UseWhen(context => context.Request.Path.StartsWithSegments("/api"), api => api.UseMiddleware<ApiErrors>());
+        app.UseWhen(context => context.Request.Path.StartsWithSegments("/api") || context.Request.Path.StartsWithSegments("/app"), api => api.UseMiddleware<ApiErrors>());
 
     public static void MapApi(this WebApplication app)
     {

@@ -3,6 +3,7 @@ using Labeling.Core.Features.Rankings;
 using Labeling.Core.Features.Tasks;
 using Labeling.Core.Model;
 using Labeling.Web.Accounts;
+using Labeling.Web.Api;
 using Mediator;
 using Microsoft.AspNetCore.Mvc;
 
@@ -37,18 +38,18 @@ public static class LabelEndpoints
 
     private static async Task<IResult> GetDraft(Guid id, HttpContext context, ISender sender)
     {
-        var found = await sender.Send(new GetAssignment(context.User.Actor(), id), context.RequestAborted);
+        var found = await sender.Send(new GetAssignment(PersonClaims.Actor(context.User), id), context.RequestAborted);
         return found.Ok
             ? Results.Ok(new StoredDraft(found.Value.Draft, found.Value.DraftVersion, found.Value.DraftSavedAt, found.Value.ExpiresAt, found.Value.State.ToString()))
-            : Problems.Answer(found.Problem!);
+            : Answers.Problem(found.Problem!);
     }
 
     private static async Task<IResult> SaveDraft(Guid id, DraftBody body, HttpContext context, ISender sender)
     {
-        var saved = await sender.Send(new SaveDraft(context.User.Actor(), id, body.BasedOn, body.Text), context.RequestAborted);
+        var saved = await sender.Send(new SaveDraft(PersonClaims.Actor(context.User), id, body.BasedOn, body.Text), context.RequestAborted);
         return saved switch
         {
-            { Ok: false } => Problems.Answer(saved.Problem!),
+            { Ok: false } => Answers.Problem(saved.Problem!),
             { Value.Conflict: true } => Results.Json(saved.Value, statusCode: StatusCodes.Status409Conflict),
             _ => Results.Ok(saved.Value),
         };
@@ -56,38 +57,38 @@ public static class LabelEndpoints
 
     private static async Task<IResult> Renew(Guid id, HttpContext context, ISender sender)
     {
-        var renewed = await sender.Send(new RenewLease(context.User.Actor(), id), context.RequestAborted);
-        return renewed.Ok ? Results.Ok(new Renewed(renewed.Value)) : Problems.Answer(renewed.Problem!);
+        var renewed = await sender.Send(new RenewLease(PersonClaims.Actor(context.User), id), context.RequestAborted);
+        return renewed.Ok ? Results.Ok(new Renewed(renewed.Value)) : Answers.Problem(renewed.Problem!);
     }
 
     private static async Task<IResult> Skip(Guid id, SkipBody body, HttpContext context, ISender sender)
     {
-        var skipped = await sender.Send(new SkipAssignment(context.User.Actor(), id, body.Reason), context.RequestAborted);
-        return skipped.Ok ? Results.NoContent() : Problems.Answer(skipped.Problem!);
+        var skipped = await sender.Send(new SkipAssignment(PersonClaims.Actor(context.User), id, body.Reason), context.RequestAborted);
+        return skipped.Ok ? Results.NoContent() : Answers.Problem(skipped.Problem!);
     }
 
     private static async Task<IResult> SubmitDemonstration(Guid id, DemonstrationBody body, HttpContext context, ISender sender)
     {
         // Not aborted with the browser: a submission that has arrived is stored, and the retry finds it.
-        var submitted = await sender.Send(new SubmitDemonstration(context.User.Actor(), body.Id, id, body.Text, body.SecondsSpent), CancellationToken.None);
-        return submitted.Ok ? Results.Ok(submitted.Value) : Problems.Answer(submitted.Problem!);
+        var submitted = await sender.Send(new SubmitDemonstration(PersonClaims.Actor(context.User), body.Id, id, body.Text, body.SecondsSpent), CancellationToken.None);
+        return submitted.Ok ? Results.Ok(submitted.Value) : Answers.Problem(submitted.Problem!);
     }
 
     private static async Task<IResult> SubmitRanking(Guid id, RankingBody body, HttpContext context, ISender sender)
     {
         var request = new SubmitRanking(
-            context.User.Actor(), body.Id, id, body.Answers, body.Strength, body.NoneAcceptable, body.Notes,
+            PersonClaims.Actor(context.User), body.Id, id, body.Answers, body.Strength, body.NoneAcceptable, body.Notes,
             body.Ratings?.Select(r => new AnswerRating(r.CompletionId, r.Quality, (CompletionFlags)r.Flags)).ToList(), body.SecondsSpent);
         var submitted = await sender.Send(request, CancellationToken.None);
-        return submitted.Ok ? Results.Ok(submitted.Value) : Problems.Answer(submitted.Problem!);
+        return submitted.Ok ? Results.Ok(submitted.Value) : Answers.Problem(submitted.Problem!);
     }
 
     private static async Task<IResult> Next(Guid projectId, NextBody body, HttpContext context, ISender sender)
     {
-        var claimed = await sender.Send(new ClaimTask(context.User.Actor(), projectId, body.Kind), CancellationToken.None);
+        var claimed = await sender.Send(new ClaimTask(PersonClaims.Actor(context.User), projectId, body.Kind), CancellationToken.None);
         return claimed switch
         {
-            { Ok: false } => Problems.Answer(claimed.Problem!),
+            { Ok: false } => Answers.Problem(claimed.Problem!),
             { Value: null } => Results.NoContent(),
             _ => Results.Ok(new NextTask(LabelPages.AddressOf(body.Kind, claimed.Value.AssignmentId))),
         };

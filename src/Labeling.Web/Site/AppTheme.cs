@@ -48,7 +48,7 @@ public static class AppTheme
 
     /// <summary>The custom properties for both looks; the browser picks by data-theme on the root element, before the first paint.</summary>
     public static string StyleSheet { get; } =
-        $":root{{color-scheme:light;--sans:{string.Join(',', Sans.Select(f => f.Contains(' ') ? $"'{f}'" : f))};{Properties(LightColours)}}}"
+        $":root{{color-scheme:light;--sans:{string.Join(',', Sans)};{Properties(LightColours)}}}"
         + $":root[data-theme=dark]{{color-scheme:dark;{Properties(DarkColours)}}}";
 
     private static T Fill<T>(T palette, Colours c) where T : Palette

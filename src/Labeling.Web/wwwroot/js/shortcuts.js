@@ -21,7 +21,9 @@ addEventListener('keydown', event => {
     if (target instanceof Element && editable(target) && !event.ctrlKey && !event.metaKey) {
         return;
     }
-    const wanted = [...document.querySelectorAll('[data-shortcut]')]
+    // An open dialog has the keyboard for itself.
+    const within = document.querySelector('.mud-dialog') ?? document;
+    const wanted = [...within.querySelectorAll('[data-shortcut]')]
         .find(button => button.dataset.shortcut.split(' ').includes(pressed) && usable(button));
     if (wanted) {
         event.preventDefault();
