@@ -1,0 +1,75 @@
+using System.Text.Json.Nodes;
+
+namespace Labeling.Training.Cli.Tests;
+
+/// <summary>A tokenizer and a tiny base model made by the trainer itself, and data for every stage, shared by the tests of this project.</summary>
+[CollectionDefinition(Name)]
+public sealed class TinyWorld : IDisposable, ICollectionFixture<TinyWorld>
+{
+    public const string Name = "tiny world";
+
+    private static readonly string[] Words = ["cat", "dog", "tree", "house", "blue", "red", "stone", "river"];
+    private readonly DirectoryInfo root = Directory.CreateTempSubdirectory("labeling-train-tests");
+
+    public TinyWorld()
+    {
+        var texts = Enumerable.Range(0, 400).Select(i => (object)new { text = $"<|user|>{Question(i)}<|assistant|>{Answer(i + (i % 3))}" }).ToArray();
+        var tokenizer = RunFiles.Make(Root, "tokenizer", "tokenizer", new { vocab_size = 300 }, [("train", texts)]);
+        Finish("tokenizer", tokenizer);
+        BaseRun = RunFiles.Make(Root, "base", "pretrain",
+            new { hidden_size = 32, layers = 2, heads = 2, context_length = 32, batch_size = 16, special_tokens_in_text = true, checkpoint_every = 4, max_steps = 48 },
+            [("train", texts), ("valid", texts[..20])], ("tokenizer", "../tokenizer/output"));
+        Finish("pretrain", BaseRun);
+    }
+
+    public string Root => root.FullName;
+
+    /// <summary>The finished pre-training run.</summary>
+    public string BaseRun { get; }
+
+    public static object[] Demonstrations(int count) => [.. Enumerable.Range(0, count).Select(i => (object)new { id = $"d{i}", prompt = User(i), completion = Assistant(Answer(i)) })];
+
+    public static object[] Prompts(int count) => [.. Enumerable.Range(0, count).Select(i => (object)new { id = $"p{i}", prompt = User(i) })];
+
+    public static object[] Rankings(int count) => [.. Enumerable.Range(0, count).Select(i => (object)new
+    {
+        id = $"r{i}",
+        labeler = "one",
+        prompt = User(i),
+        completions = new[]
+        {
+            new { id = "a", completion = Assistant(Answer(i)), rank = 1 },
+            new { id = "b", completion = Assistant(Answer(i + 1)), rank = 2 },
+            new { id = "c", completion = Assistant("river river"), rank = 2 },
+        },
+    })];
+
+    public string Sft(string name) => RunFiles.Make(Root, name, "sft", new { epochs = 8, batch_size = 8, checkpoint_every = 4 },
+        [("train", Demonstrations(48)), ("valid", Demonstrations(8))], ("base", "../base/output"));
+
+    public string Reward(string name, string sft) => RunFiles.Make(Root, name, "reward", new { epochs = 4, batch_size = 4, checkpoint_every = 4 },
+        [("train", Rankings(48)), ("valid", Rankings(8))], ("base", $"../{sft}/output"));
+
+    public string Sample(string name, string sft) => RunFiles.Make(Root, name, "sample", new { answers_per_prompt = 3, max_new_tokens = 8, batch_size = 6 },
+        [("train", Prompts(40))], ("models", new JsonArray(new JsonObject { ["id"] = "sft", ["path"] = $"../{sft}/output" }, new JsonObject { ["id"] = "base", ["path"] = "../base/output" })));
+
+    public string Ppo(string name, string sft, string reward) => RunFiles.Make(Root, name, "ppo",
+        new { episodes = 192, batch_size = 8, num_minibatches = 2, max_new_tokens = 8, checkpoint_every = 4, kl_controller = "adaptive", ema_decay = 0.9, kl_target = 0.01, kl_horizon = 100 },
+        [("train", Prompts(20))], ("base", $"../{sft}/output"), ("reward_model", $"../{reward}/output"));
+
+    public static void Finish(string stage, string folder)
+    {
+        var (code, _, error) = TrainerProcess.Run(stage, "--run", folder);
+        Assert.True(code == 0, $"{stage} ended with {code}: {error}");
+    }
+
+    public void Dispose() => root.Delete(recursive: true);
+
+    private static string Question(int i) => $"say {Words[i % 8]} {Words[i * 5 / 3 % 8]}";
+
+    private static string Answer(int i) => $"{Words[i % 8]} {Words[i * 5 / 3 % 8]}";
+
+    private static object[] User(int i) => [new { role = "user", content = Question(i) }];
+
+    private static object[] Assistant(string text) => [new { role = "assistant", content = text }];
+}
