@@ -66,11 +66,9 @@ public sealed class StageCatalog
         return mistakes.Count == 0 ? checkedValues : new Problem(ProblemKind.Invalid, string.Join(" ", mistakes.Values.Select(texts => texts[0])), mistakes);
     }
 
-    /// <summary>The value of an integer hyperparameter when nothing else is given.</summary>
-    public int DefaultOf(RunStage stage, string name) =>
-        Of(stage).Hyperparameters.Single(known => known.Name == name).Default is { ValueKind: JsonValueKind.Number } number
-            ? number.GetInt32()
-            : throw new InvalidDataException($"stages.json: {name} has no default.");
+    /// <summary>The value of a number when nothing else is given; null when the trainer works it out or the stage has no such number.</summary>
+    public double? DefaultOf(RunStage stage, string name) =>
+        Of(stage).Hyperparameters.SingleOrDefault(known => known.Name == name)?.Default is { ValueKind: JsonValueKind.Number } number ? number.GetDouble() : null;
 
     private Stage Of(RunStage stage) => _stages.TryGetValue(NameOf(stage), out var found) ? found : throw new InvalidDataException($"stages.json has no stage {NameOf(stage)}.");
 
