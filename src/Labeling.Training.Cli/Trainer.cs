@@ -18,6 +18,7 @@ internal static class Trainer
         using var stop = new CancellationTokenSource();
         using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Ask);
         using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Ask);
+        Lifeline.Hold(stop);
         using var terminal = new Terminal();
         var code = Crashed;
         // TorchSharp's dispose scopes belong to a thread, so everything of the run happens on this one.

@@ -32,6 +32,8 @@ public sealed class World : IAsyncDisposable
         return new World(database, services.BuildServiceProvider(new ServiceProviderOptions { ValidateScopes = true }));
     }
 
+    public T Service<T>() where T : notnull => _services.GetRequiredService<T>();
+
     public string ConnectionString => _database.ConnectionString;
 
     public async Task<Result<T>> SendAsync<T>(Labeling.Core.Pipeline.IRequest<T> request)

@@ -59,10 +59,9 @@ public static class Seed
         return prompt;
     }
 
-    /// <summary>A finished demonstration with its task and assignment.</summary>
+    /// <summary>A person's answer, as if its task were long gone.</summary>
     public static Completion Demonstration(LabelingDbContext db, Prompt prompt, AppUser author, string text, bool surplus = false)
     {
-        var (_, assignment) = Finished(db, prompt, author, TaskKind.Demonstration, null, surplus);
         var completion = new Completion
         {
             Id = Guid.CreateVersion7(),
@@ -70,7 +69,6 @@ public static class Seed
             Source = CompletionSource.Human,
             Text = text,
             AuthorId = author.Id,
-            AssignmentId = assignment.Id,
             Surplus = surplus,
             CreatedAt = DateTimeOffset.UtcNow,
         };
@@ -82,7 +80,7 @@ public static class Seed
     public static Ranking Ranking(
         LabelingDbContext db, Prompt prompt, AppUser ranker, IReadOnlyList<Completion> answers, IReadOnlyList<int> ranks, int? strength = null, string? batch = null, bool surplus = false)
     {
-        var (task, assignment) = Finished(db, prompt, ranker, TaskKind.Ranking, batch, surplus);
+        var (task, assignment) = Finished(db, prompt, ranker, batch, surplus);
         for (var i = 0; i < answers.Count; i++)
             task.Completions.Add(new() { TaskId = task.Id, CompletionId = answers[i].Id, Ordinal = i });
         var ranking = new Ranking
@@ -146,14 +144,14 @@ public static class Seed
         return run;
     }
 
-    private static (LabelingTask Task, Assignment Assignment) Finished(LabelingDbContext db, Prompt prompt, AppUser person, TaskKind kind, string? batch, bool surplus)
+    private static (LabelingTask Task, Assignment Assignment) Finished(LabelingDbContext db, Prompt prompt, AppUser person, string? batch, bool surplus)
     {
         var task = new LabelingTask
         {
             Id = Guid.CreateVersion7(),
             ProjectId = prompt.ProjectId,
             PromptId = prompt.Id,
-            Kind = kind,
+            Kind = TaskKind.Ranking,
             State = surplus ? TaskState.Open : TaskState.Done,
             Overlap = 1,
             Taken = surplus ? 0 : 1,

@@ -61,6 +61,14 @@ public sealed class RunFolder : IDisposable
         {
             throw new IOException($"Another process is training in '{Path}' (it holds run.lock).", e);
         }
+        // Whoever finds the lock held can tell by this which process to end.
+        using (var self = System.Diagnostics.Process.GetCurrentProcess())
+        {
+            WriteAtomically("run.pid", new JsonObject
+            {
+                ["pid"] = self.Id, ["started"] = self.StartTime.ToUniversalTime().ToString("O", CultureInfo.InvariantCulture), ["machine"] = Environment.MachineName,
+            });
+        }
         log = Append("log.txt");
         this.onLog = onLog;
         this.onProgress = onProgress;

@@ -19,7 +19,11 @@ internal sealed class DatasetSelection(LabelingDbContext db, Guid projectId, Dat
     internal sealed record PromptRow(Guid Id, Split Split, IReadOnlyList<Message> Messages, Guid? AuthorId);
 
     /// <summary>One label: what counting needs to know.</summary>
-    internal sealed record Label(Split Split, Guid? LabelerId);
+    internal sealed class Label
+    {
+        public Split Split { get; init; }
+        public Guid? LabelerId { get; init; }
+    }
 
     public static Problem? Check(DatasetKind kind, DatasetFilter filter)
     {
@@ -47,9 +51,9 @@ internal sealed class DatasetSelection(LabelingDbContext db, Guid projectId, Dat
 
     public IQueryable<Label> Labels(DatasetKind kind) => kind switch
     {
-        DatasetKind.Demonstrations => Limited(Completions().OrderBy(c => c.Id).Select(c => new Label(c.Prompt!.Split, c.AuthorId))),
-        DatasetKind.Rankings => Limited(RankingsOnly().OrderBy(r => r.Id).Select(r => new Label(r.Prompt!.Split, r.UserId))),
-        _ => Limited(PromptsOnly().OrderBy(p => p.Id).Select(p => new Label(p.Split, p.AuthorId))),
+        DatasetKind.Demonstrations => Limited(Completions().OrderBy(c => c.Id).Select(c => new Label { Split = c.Prompt!.Split, LabelerId = c.AuthorId })),
+        DatasetKind.Rankings => Limited(RankingsOnly().OrderBy(r => r.Id).Select(r => new Label { Split = r.Prompt!.Split, LabelerId = r.UserId })),
+        _ => Limited(PromptsOnly().OrderBy(p => p.Id).Select(p => new Label { Split = p.Split, LabelerId = p.AuthorId })),
     };
 
     private IQueryable<Completion> Completions()
