@@ -2,16 +2,18 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
-using System.Text.RegularExpressions;
 using System.Threading.Channels;
+using Labeling.AppHost.Supervision;
 
 namespace Labeling.AppHost.Tests;
 
 /// <summary>The built program, started as a person starts it, in a data folder of its own.</summary>
-public sealed partial class HostProcess : IAsyncDisposable
+public sealed class HostProcess : IAsyncDisposable
 {
     /// <summary>Generous: the machine may be busy with other tests.</summary>
     public static readonly TimeSpan Patience = TimeSpan.FromMinutes(3);
+
+    public const int Interrupt = 2, KillSignal = 9, Terminate = 15;
 
     private readonly Process process;
     private readonly Channel<string> lines = Channel.CreateUnbounded<string>();
@@ -95,30 +97,23 @@ public sealed partial class HostProcess : IAsyncDisposable
     }
 
     /// <summary>As Ctrl-C or a service manager would; answers the exit code.</summary>
-    public Task<int> StopAsync(string signal = "TERM")
+    public Task<int> StopAsync(int signal = Terminate)
     {
         Signal(process.Id, signal);
         return WaitForExitAsync();
     }
 
-    public static void Signal(int processId, string signal)
+    public static void Signal(int processId, int signal)
     {
-        using var kill = Process.Start("kill", ["-s", signal, processId.ToString(CultureInfo.InvariantCulture)]);
-        kill.WaitForExit();
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "Windows has no signals.");
+        if (!OperatingSystem.IsWindows())
+            Assert.True(Unix.Signal(processId, signal), $"There is no process {processId}.");
     }
 
     /// <summary>Everything this host started that lives now, directly or indirectly: id and command line.</summary>
     public IReadOnlyDictionary<int, string> Descendants()
     {
-        var all = new List<(int Id, int Parent, string Command)>();
-        using var ps = Process.Start(new ProcessStartInfo("ps", ["-ww", "-A", "-o", "pid=,ppid=,args="]) { RedirectStandardOutput = true })!;
-        while (ps.StandardOutput.ReadLine() is { } line)
-        {
-            var match = ProcessLine().Match(line);
-            if (match.Success && int.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture) is var id && id != ps.Id)
-                all.Add((id, int.Parse(match.Groups[2].Value, CultureInfo.InvariantCulture), match.Groups[3].Value));
-        }
-
+        var all = RunningProcesses();
         var found = new Dictionary<int, string>();
         var open = new Queue<int>([process.Id]);
         while (open.TryDequeue(out var parent))
@@ -166,12 +161,32 @@ public sealed partial class HostProcess : IAsyncDisposable
         return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 
-    private static bool IsRunning(int processId)
+    private static bool IsRunning(int processId) => RunningProcesses().Any(entry => entry.Id == processId);
+
+    /// <summary>All processes but zombies, which have ended and only wait for their parent to take note.</summary>
+    private static List<(int Id, int Parent, string Command)> RunningProcesses()
     {
-        using var ps = Process.Start(new ProcessStartInfo("ps", ["-p", processId.ToString(CultureInfo.InvariantCulture), "-o", "stat="]) { RedirectStandardOutput = true })!;
-        var state = ps.StandardOutput.ReadToEnd().Trim();
-        // A zombie has ended; only its parent, here the system, has not taken note yet.
-        return state.Length > 0 && state[0] != 'Z';
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "Process lists are read from /proc, which is Linux's.");
+        var all = new List<(int Id, int Parent, string Command)>();
+        foreach (var folder in Directory.GetDirectories("/proc"))
+        {
+            if (!int.TryParse(Path.GetFileName(folder), CultureInfo.InvariantCulture, out var id))
+                continue;
+            try
+            {
+                // "<id> (<name>) <state> <parent> ..."; the name may hold anything, parentheses too.
+                var status = File.ReadAllText(Path.Combine(folder, "stat"));
+                var fields = status[(status.LastIndexOf(')') + 2)..].Split(' ');
+                if (fields[0] != "Z")
+                    all.Add((id, int.Parse(fields[1], CultureInfo.InvariantCulture), File.ReadAllText(Path.Combine(folder, "cmdline")).Replace('\0', ' ')));
+            }
+            catch (IOException)
+            {
+                // Ended while we were looking.
+            }
+        }
+
+        return all;
     }
 
     private void Keep(object sender, DataReceivedEventArgs line)
@@ -182,7 +197,4 @@ public sealed partial class HostProcess : IAsyncDisposable
             said.Add(line.Data);
         lines.Writer.TryWrite(line.Data);
     }
-
-    [GeneratedRegex(@"^\s*(\d+)\s+(\d+)\s+(.*)$")]
-    private static partial Regex ProcessLine();
 }

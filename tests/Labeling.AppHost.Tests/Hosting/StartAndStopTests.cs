@@ -25,13 +25,13 @@ public sealed class StartAndStopTests : IDisposable
             var started = first.Descendants();
             Assert.Contains(started.Values, command => command.Contains("Labeling.Web.dll", StringComparison.Ordinal));
             Assert.Contains(started.Values, command => command.Contains("Labeling.Worker.dll", StringComparison.Ordinal));
-            Assert.Equal(0, await first.StopAsync("TERM"));
+            Assert.Equal(0, await first.StopAsync(HostProcess.Terminate));
             await HostProcess.AssertAllEndAsync(started);
         }
 
         await using var second = await HostProcess.StartReadyAsync(Data);
         Assert.Equal("written on the first day", await ExecuteAsync("select text from kept"));
-        Assert.Equal(0, await second.StopAsync("INT"));
+        Assert.Equal(0, await second.StopAsync(HostProcess.Interrupt));
         Assert.DoesNotContain("Making a new database", second.Output, StringComparison.Ordinal);
     }
 
@@ -42,7 +42,7 @@ public sealed class StartAndStopTests : IDisposable
         {
             await ExecuteAsync("create table kept as select 'committed' as text");
             var started = host.Descendants();
-            await host.StopAsync("KILL");
+            await host.StopAsync(HostProcess.KillSignal);
             await HostProcess.AssertAllEndAsync(started);
         }
 
@@ -58,13 +58,13 @@ public sealed class StartAndStopTests : IDisposable
         await ExecuteAsync("create table kept as select 'committed' as text");
 
         var site = host.DescendantNamed("Labeling.Web.dll");
-        HostProcess.Signal(site, "KILL");
+        HostProcess.Signal(site, HostProcess.KillSignal);
         Assert.Contains("was killed (SIGKILL", await host.WaitForLineAsync("The site "), StringComparison.Ordinal);
         await host.WaitForLineAsync("Starting it again");
         await AnswersAsync(host);
         Assert.NotEqual(site, host.DescendantNamed("Labeling.Web.dll"));
 
-        HostProcess.Signal(PostmasterId(), "KILL");
+        HostProcess.Signal(PostmasterId(), HostProcess.KillSignal);
         Assert.Contains("was killed (SIGKILL", await host.WaitForLineAsync("The database server"), StringComparison.Ordinal);
         await host.WaitForLineAsync("The database is back");
         Assert.Equal("committed", await ExecuteAsync("select text from kept"));
