@@ -13,7 +13,7 @@ internal static class HostCommand
         HostOptions.AddTo(command);
         command.Subcommands.Add(DemoCommand.Create());
         command.Subcommands.Add(StarterModelCommand.Create());
-        command.SetAction((arguments, _) => RunAsync(HostOptions.From(arguments), (_, _, _) => Task.FromResult<int?>(null)));
+        command.SetAction((arguments, _) => RunAsync(HostOptions.From(arguments), OfferSetupAsync));
         return command;
     }
 
@@ -47,6 +47,18 @@ internal static class HostCommand
             screen.Fail(error.Message);
             return 1;
         }
+    }
+
+    private static async Task<int?> OfferSetupAsync(LabelingHost host, Screen screen, CancellationToken cancellation)
+    {
+        if (await host.CreateSetupLinkAsync(cancellation) is { } link)
+        {
+            screen.Line("  Nobody has an account yet. Whoever opens this link becomes the admin; it works once:");
+            screen.Strong($"  {link}");
+            screen.Line();
+        }
+
+        return null;
     }
 
     private static void Greet(LabelingHost host, Screen screen)

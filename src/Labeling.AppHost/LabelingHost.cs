@@ -90,6 +90,13 @@ public sealed class LabelingHost : IAsyncDisposable
         await WaitUntilReadyAsync(web, cancellation);
     }
 
+    /// <summary>The address at which the first person becomes the admin, once. Earlier such links stop working. Null once anybody has an account.</summary>
+    public async Task<string?> CreateSetupLinkAsync(CancellationToken cancellation)
+    {
+        await using var installation = new Installation(ConnectionString, DataFolder);
+        return await installation.InviteFirstAdminAsync(cancellation) is { } invitation ? $"{Address}/setup/{invitation.Token}" : null;
+    }
+
     public async ValueTask DisposeAsync()
     {
         if (disposed)

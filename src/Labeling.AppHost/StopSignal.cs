@@ -2,11 +2,12 @@ using System.Runtime.InteropServices;
 
 namespace Labeling.AppHost;
 
-/// <summary>Turns Ctrl-C, SIGTERM and a closed terminal into a cancellation. A second Ctrl-C ends the process at once; the guard clears up.</summary>
+/// <summary>Turns Ctrl-C, SIGTERM and a closed terminal into a cancellation. A second Ctrl-C ends this process at once; the guard clears up.</summary>
 internal sealed class StopSignal : IDisposable
 {
     private readonly CancellationTokenSource source = new();
     private readonly List<PosixSignalRegistration> registrations = [];
+    private DateTime first;
 
     public StopSignal()
     {
@@ -25,9 +26,12 @@ internal sealed class StopSignal : IDisposable
 
     private void Handle(PosixSignalContext context)
     {
-        var again = source.IsCancellationRequested;
-        context.Cancel = !again;
-        if (!again)
-            source.Cancel();
+        // Some callers send one signal to the process and to its whole group, so it arrives twice.
+        var impatient = context.Signal == PosixSignal.SIGINT && source.IsCancellationRequested && DateTime.UtcNow - first > TimeSpan.FromSeconds(1);
+        context.Cancel = !impatient;
+        if (source.IsCancellationRequested)
+            return;
+        first = DateTime.UtcNow;
+        source.Cancel();
     }
 }

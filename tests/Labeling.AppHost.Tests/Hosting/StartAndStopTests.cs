@@ -20,6 +20,9 @@ public sealed class StartAndStopTests : IDisposable
             using var client = new HttpClient();
             using var ready = await client.GetAsync(new Uri(first.Address + "/health/ready"));
             Assert.Equal(HttpStatusCode.OK, ready.StatusCode);
+            var link = (await first.WaitForLineAsync("/setup/")).Trim();
+            Assert.StartsWith(first.Address + "/setup/", link, StringComparison.Ordinal);
+            Assert.Contains("You become its first admin", await client.GetStringAsync(new Uri(link)), StringComparison.Ordinal);
             await ExecuteAsync("create table kept as select 'written on the first day' as text");
 
             var started = first.Descendants();
@@ -31,6 +34,7 @@ public sealed class StartAndStopTests : IDisposable
 
         await using var second = await HostProcess.StartReadyAsync(Data);
         Assert.Equal("written on the first day", await ExecuteAsync("select text from kept"));
+        await second.WaitForLineAsync("/setup/");
         Assert.Equal(0, await second.StopAsync(HostProcess.Interrupt));
         Assert.DoesNotContain("Making a new database", second.Output, StringComparison.Ordinal);
     }
