@@ -49,16 +49,16 @@ internal static class HostCommand
         }
     }
 
-    private static async Task<int?> OfferSetupAsync(LabelingHost host, Screen screen, CancellationToken cancellation)
+    private static Task<int?> OfferSetupAsync(LabelingHost host, Screen screen, CancellationToken cancellation)
     {
-        if (await host.CreateSetupLinkAsync(cancellation) is { } link)
+        if (host.SetupLink is { } link)
         {
             screen.Line("  Nobody has an account yet. Whoever opens this link becomes the admin; it works once:");
             screen.Strong($"  {link}");
             screen.Line();
         }
 
-        return null;
+        return Task.FromResult<int?>(null);
     }
 
     private static void Greet(LabelingHost host, Screen screen)

@@ -40,6 +40,9 @@ public sealed class LabelingHost : IAsyncDisposable
 
     public string ConnectionString { get; private set; } = "";
 
+    /// <summary>The address at which the first person becomes the admin; it works once, and earlier ones no longer. Null once anybody has an account.</summary>
+    public string? SetupLink { get; private set; }
+
     /// <summary>In words: which PostgreSQL, and where its files are.</summary>
     public string DatabaseDescription => database is null ? "the PostgreSQL you named" : $"PostgreSQL {database.Version} in {database.Folder}";
 
@@ -84,17 +87,11 @@ public sealed class LabelingHost : IAsyncDisposable
             ["Labeling__DataFolder"] = data.Path,
         };
         await MigrateAsync(settings, cancellation);
+        await PrepareForFirstPersonAsync(cancellation);
         // Training processes inherit this: idle OpenMP threads soon sleep instead of spinning, which leaves the cores to the site.
         Keep("worker", Programs.Worker, new(settings) { ["GOMP_SPINCOUNT"] = "2000" });
         var web = Keep("web", Programs.Web, new(settings) { ["ASPNETCORE_URLS"] = Address });
         await WaitUntilReadyAsync(web, cancellation);
-    }
-
-    /// <summary>The address at which the first person becomes the admin, once. Earlier such links stop working. Null once anybody has an account.</summary>
-    public async Task<string?> CreateSetupLinkAsync(CancellationToken cancellation)
-    {
-        await using var installation = new Installation(ConnectionString, DataFolder);
-        return await installation.InviteFirstAdminAsync(cancellation) is { } invitation ? $"{Address}/setup/{invitation.Token}" : null;
     }
 
     public async ValueTask DisposeAsync()
@@ -126,6 +123,15 @@ public sealed class LabelingHost : IAsyncDisposable
         var exitCode = await migrator.Exited.WaitAsync(cancellation);
         if (exitCode != 0)
             throw new HostException($"The database could not be brought up to date: the migrator {ChildProcess.Describe(exitCode)}.\n{migrator.LastWords}");
+    }
+
+    private async Task PrepareForFirstPersonAsync(CancellationToken cancellation)
+    {
+        await using var installation = new Installation(ConnectionString, DataFolder);
+        if (await installation.InviteFirstAdminAsync(cancellation) is not { } invitation)
+            return;
+        SetupLink = $"{Address}/setup/{invitation.Token}";
+        await installation.SeedStarterProjectAsync(cancellation);
     }
 
     private async Task WaitUntilReadyAsync(Service web, CancellationToken cancellation)

@@ -23,6 +23,8 @@ public sealed class StartAndStopTests : IDisposable
             var link = (await first.WaitForLineAsync("/setup/")).Trim();
             Assert.StartsWith(first.Address + "/setup/", link, StringComparison.Ordinal);
             Assert.Contains("You become its first admin", await client.GetStringAsync(new Uri(link)), StringComparison.Ordinal);
+            Assert.Equal("Starter project", await ExecuteAsync("select name from projects"));
+            Assert.True(await ExecuteAsync("select count(*) from tasks where kind = 'demonstration'") is >= 100L);
             await ExecuteAsync("create table kept as select 'written on the first day' as text");
 
             var started = first.Descendants();
@@ -35,6 +37,7 @@ public sealed class StartAndStopTests : IDisposable
         await using var second = await HostProcess.StartReadyAsync(Data);
         Assert.Equal("written on the first day", await ExecuteAsync("select text from kept"));
         await second.WaitForLineAsync("/setup/");
+        Assert.Equal(1L, await ExecuteAsync("select count(*) from projects"));
         Assert.Equal(0, await second.StopAsync(HostProcess.Interrupt));
         Assert.DoesNotContain("Making a new database", second.Output, StringComparison.Ordinal);
     }
