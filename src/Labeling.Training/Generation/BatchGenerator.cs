@@ -80,11 +80,13 @@ public static class BatchGenerator
             foreach (var row in rows.Where(r => r.Finished is not null && results[r.Index] is null))
                 results[row.Index] = new Generated([.. row.Tokens], [.. row.LogProbabilities], row.Finished!.Value);
             var live = rows.Count(r => r.Finished is null);
-            if (live == 0) return results;
+            if (live == 0) break;
             // Leaving costs a copy of the cache, so rows leave when a quarter of the batch is done.
             if (live <= rows.Count * 3 / 4) rows = Compact(rows, cache);
             logits = Next(model, rows, cache);
         }
+        NativeHeap.TrimWhenGrown();
+        return results;
     }
 
     static Tensor Prefill(CausalLm model, List<Row> rows, int width, KeyValueCache cache)

@@ -1,3 +1,5 @@
+using System.Runtime.Intrinsics;
+
 namespace Labeling.Training.Generation;
 
 /// <summary>Picks a token from a row of logits.</summary>
@@ -16,11 +18,27 @@ sealed class Sampler(int vocabulary, SamplingOptions options)
             if (logits[i] > logits[best]) best = i;
         var greedy = options.Temperature == 0;
         var inverse = greedy ? 1 : 1 / options.Temperature;
-
-        var total = 0.0;
-        for (var i = 0; i < logits.Length; i++) total += weights[i] = Math.Exp((logits[i] - logits[best]) * inverse);
+        var total = Exponentials(logits, logits[best], inverse);
         var token = greedy ? best : options.TopK == 0 && options.TopP >= 1 ? Pick(total * uniform) : PickTop(total, uniform);
         return (token, (float)((logits[token] - logits[best]) * inverse - Math.Log(total)));
+    }
+
+    /// <summary>Fills the weights with exp((logit - largest)·inverse temperature) and returns their sum.</summary>
+    double Exponentials(ReadOnlySpan<float> logits, float largest, double inverse)
+    {
+        var total = 0.0;
+        var i = 0;
+        var (shift, scale) = (Vector512.Create((double)largest), Vector512.Create(inverse));
+        var sums = Vector512<double>.Zero;
+        for (; i + 8 <= logits.Length; i += 8)
+        {
+            var (low, high) = Vector256.Widen(Vector256.Create(logits.Slice(i, 8)));
+            var weight = Vector512.Exp((Vector512.Create(low, high) - shift) * scale);
+            weight.CopyTo(weights, i);
+            sums += weight;
+        }
+        for (; i < logits.Length; i++) total += weights[i] = Math.Exp((logits[i] - largest) * inverse);
+        return total + Vector512.Sum(sums);
     }
 
     int Pick(double target)

@@ -35,11 +35,10 @@ sealed class Decoder(ModelConfig config, Block[] blocks, Tensor tokenEmbedding)
         if (attentionMask is not null && !attentionMask.shape.SequenceEqual(ids.shape))
             throw new ArgumentException($"the attention mask has shape [{string.Join(", ", attentionMask.shape)}], the ids [{string.Join(", ", ids.shape)}].", nameof(attentionMask));
         var past = cache?.Length ?? 0;
-        if (config.Positions != PositionKind.Alibi && past + ids.shape[1] > config.MaxPositions)
-            throw new ArgumentException($"the sequence has {past + ids.shape[1]} tokens, but the model only {config.MaxPositions} positions.", nameof(ids));
 
         using var scope = NewDisposeScope();
         var plan = AttentionPlan.Make(config, ids, attentionMask, cache, alibiSlopes);
+        if (config.Positions != PositionKind.Alibi) CheckLength(plan);
         var (batch, time) = (ids.shape[0], ids.shape[1]);
         var x = tokenEmbedding.index_select(0, ids.reshape(-1)).view(batch, time, -1);
         if (ProjectIn is not null) x = ProjectIn.Apply(x);
@@ -51,6 +50,14 @@ sealed class Decoder(ModelConfig config, Block[] blocks, Tensor tokenEmbedding)
         if (ProjectOut is not null) x = ProjectOut.Apply(x);
         cache?.Advance(plan);
         return x.MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Left padding takes no positions, so only the longest row of real tokens counts.</summary>
+    void CheckLength(AttentionPlan plan)
+    {
+        var longest = plan.Positions is null ? plan.Past + plan.Time : plan.LongestRow;
+        if (longest > config.MaxPositions)
+            throw new ArgumentException($"the sequence has {longest} tokens, but the model only {config.MaxPositions} positions.");
     }
 
     Tensor Positions(AttentionPlan plan, long batch, long time) => plan.Positions is { } positions
@@ -126,6 +133,9 @@ sealed class Decoder(ModelConfig config, Block[] blocks, Tensor tokenEmbedding)
 /// <param name="KeyMask">bool [batch, past + time], false at padding; null without left padding.</param>
 sealed record AttentionPlan(long Past, long Time, Tensor? Positions, Tensor? Mask, bool Causal, Tensor? KeyMask)
 {
+    /// <summary>Most real tokens of a row that was given at once; a cached row's length is watched by whoever decodes.</summary>
+    public long LongestRow => Past > 0 ? 0 : KeyMask!.sum(1).max().ToInt64();
+
     public static AttentionPlan Make(ModelConfig config, Tensor ids, Tensor? attentionMask, KeyValueCache? cache, float[]? alibiSlopes)
     {
         var past = cache?.Length ?? 0;
@@ -136,7 +146,8 @@ sealed record AttentionPlan(long Past, long Time, Tensor? Positions, Tensor? Mas
         else if (real is not null && past > 0) real = cat([cache!.Mask ?? ones(batch, past, ScalarType.Bool, ids.device), real], 1);
 
         Tensor? positions = null;
-        if (real is not null) positions = (real.cumsum(1) - 1).clamp_min(0).narrow(1, past, time);
+        // Rows that have ended stay in a decoding batch for a while and run past the last position; their output is not used.
+        if (real is not null) positions = (real.cumsum(1) - 1).clamp(0, config.MaxPositions - 1).narrow(1, past, time);
 
         var windowed = config.SlidingWindow is { } window && total > window;
         if (real is null && alibiSlopes is null && !windowed && (past == 0 || time == 1))

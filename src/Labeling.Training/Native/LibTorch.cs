@@ -132,27 +132,22 @@ public static partial class LibTorch
     }
 
     /// <summary>
-    /// What has to stand before libtorch and its libgomp are loaded. glibc's growing mmap threshold together with aligned
-    /// allocation lets the heap of a training process grow for ever; a fixed one keeps it flat. libgomp's endless spinning at
-    /// barriers triples step times as soon as another process wants a core. A value the caller has set wins.
+    /// What has to stand before libtorch and its libgomp are loaded. libgomp's endless spinning at barriers triples step times as
+    /// soon as another process wants a core. A value the caller has set wins.
     /// </summary>
     static void PrepareProcess()
     {
+        NativeHeap.Configure();
         try
         {
-            const int MmapThreshold = -3;
-            if (Environment.GetEnvironmentVariable("MALLOC_MMAP_THRESHOLD_") is null) _ = MallOpt(MmapThreshold, 128 * 1024);
             // Environment.SetEnvironmentVariable does not reach the C environment that libgomp reads.
             if (Environment.GetEnvironmentVariable("OMP_WAIT_POLICY") is null) _ = SetEnv("GOMP_SPINCOUNT", "20000", 0);
         }
         catch (Exception e) when (e is DllNotFoundException or EntryPointNotFoundException)
         {
-            // Not glibc: its allocator does not have the fault.
+            // Not glibc, so not the bundled libgomp either.
         }
     }
-
-    [LibraryImport("libc.so.6", EntryPoint = "mallopt")]
-    private static partial int MallOpt(int parameter, int value);
 
     [LibraryImport("libc.so.6", EntryPoint = "setenv", StringMarshalling = StringMarshalling.Utf8)]
     private static partial int SetEnv(string name, string value, int overwrite);

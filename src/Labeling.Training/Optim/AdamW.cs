@@ -1,3 +1,4 @@
+using Labeling.Training.Native;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -116,6 +117,7 @@ public sealed class AdamW : IDisposable
                 group.Select(_ => step).ToArray(), settings, scale);
         }
         ZeroGradients();
+        NativeHeap.TrimWhenGrown();
         return norm;
     }
 
