@@ -4,7 +4,8 @@ using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Npgsql;
 
-// labeling-migrate [--wait SECONDS]: exit code 0 when the database has the present schema, 1 when it could not be brought there, 2 when the configuration is wrong.
+// [--wait SECONDS] brings the database to the present schema; setup-link ADDRESS prints a link for the first admin.
+// Exit code 0 when that was done, 1 when it could not be, 2 when the configuration is wrong.
 var configuration = new ConfigurationBuilder().AddEnvironmentVariables().AddCommandLine(args).Build();
 if (!double.TryParse(configuration["wait"] ?? "60", out var seconds) || seconds < 0)
 {
@@ -27,6 +28,7 @@ catch (InvalidOperationException e)
 
 try
 {
+    if (args is ["setup-link", var address, ..]) return await SetupLink.WriteAsync(configuration, address, Console.Out, Console.Error, stop.Token);
     await using var provider = services.BuildServiceProvider();
     await using var scope = provider.CreateAsyncScope();
     await ActivatorUtilities.CreateInstance<Migrator>(scope.ServiceProvider, Console.Out).MigrateAsync(TimeSpan.FromSeconds(seconds), stop.Token);
