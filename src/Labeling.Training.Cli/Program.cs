@@ -1,3 +1,4 @@
 using Labeling.Training.Cli;
 
+ThreadWaiting.PreferSleeping();
 return CommandLine.Build().Parse(args).Invoke();
