@@ -46,7 +46,6 @@ internal sealed partial class ApiErrors(RequestDelegate next, ILogger<ApiErrors>
             status switch
             {
                 StatusCodes.Status404NotFound => "The API has no such address.",
-                StatusCodes.Status405MethodNotAllowed => "This address does not take this method. The header Allow names those it takes.",
                 StatusCodes.Status413PayloadTooLarge => "The body is larger than this address takes.",
                 StatusCodes.Status415UnsupportedMediaType => "The body has to be JSON: send Content-Type: application/json.",
                 _ => "The request was refused.",

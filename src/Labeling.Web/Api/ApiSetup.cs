@@ -44,6 +44,7 @@ public static class ApiSetup
         api.MapDatasets();
         api.MapRuns();
         api.MapModels();
+        api.MapTheRest();
         app.MapSiteDoors();
         app.MapApiDocument();
     }

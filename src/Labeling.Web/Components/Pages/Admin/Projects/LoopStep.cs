@@ -28,23 +28,23 @@ internal sealed record LoopStep(string Title, string Detail, LoopStepState State
                 ? new("Write demonstrations", "Nobody is asked yet", LoopStepState.Next, $"{root}/prompts", "Ask for demonstrations")
                 : new("Write demonstrations", $"{Words.Number(counts.Demonstrations)} written, {Words.Number(counts.OpenDemonstrationTasks)} open", Is(counts.Demonstrations > 0), "/", "Write some"),
             new("Freeze the demonstrations", Words.Count(demonstrations, "dataset"), Is(demonstrations > 0), $"{root}/datasets/new?kind=demonstrations", "Freeze a dataset"),
-            Run(RunStage.Sft, "Fine-tune on them"),
+            Run(RunStage.Sft, "Fine-tune on them", "Start fine-tuning"),
             new("Sample answers", $"{Words.Count(sampled, "ranking task")} made", OfRun(RunStage.Sample, sampled > 0), $"{root}/runs/new?stage=sample", "Start sampling"),
             new("Rank the answers", $"{Words.Number(counts.Rankings)} ranked, {Words.Number(counts.OpenRankingTasks)} open", Is(counts.Rankings > 0), "/", "Rank some"),
             new("Freeze the rankings", Words.Count(rankings, "dataset"), Is(rankings > 0), $"{root}/datasets/new?kind=rankings", "Freeze a dataset"),
-            Run(RunStage.Reward, "Train a reward model"),
-            Run(RunStage.Ppo, "Improve the policy with PPO"),
+            Run(RunStage.Reward, "Train a reward model", "Start training"),
+            Run(RunStage.Ppo, "Improve the policy with PPO", "Start PPO"),
         };
 
         var next = steps.FindIndex(s => s.State != LoopStepState.Done);
         return [.. steps.Select((s, i) => s.State == LoopStepState.Next && i > next ? s with { State = LoopStepState.Later } : s)];
 
-        LoopStep Run(RunStage stage, string title)
+        LoopStep Run(RunStage stage, string title, string action)
         {
             var made = models.Count(m => m.Stage == stage);
             var active = runs.FirstOrDefault(r => r.Stage == stage && !r.State.IsFinal());
             return active is null
-                ? new(title, Words.Count(made, "model"), Is(made > 0), $"{root}/runs/new?stage={stage.ToString().ToLowerInvariant()}", $"Start {stage.Short()}")
+                ? new(title, Words.Count(made, "model"), Is(made > 0), $"{root}/runs/new?stage={stage.ToString().ToLowerInvariant()}", action)
                 : new(title, active.State.Name(), OfRun(stage, made > 0), $"{root}/runs/{active.Id}", "Watch it");
         }
 
