@@ -52,10 +52,11 @@ internal sealed class RunExecutor(RunQueue queue, RunSignals signals, RunFolderW
 
         using var trainer = TrainerProcess.Start(options.Trainer, StageCatalog.NameOf(lease.Stage), folder, log);
         log.LogInformation("Run {Run}: trainer {Pid} started in {Folder}.", lease.RunId, trainer.Id, folder);
+        var tail = new RunFolderTail(folder);
         keeper.Doubtful += trainer.Pause;
         try
         {
-            await FollowAsync(lease, keeper, trainer, folder, interrupted.Token);
+            await FollowAsync(lease, keeper, trainer, tail, folder, interrupted.Token);
         }
         finally
         {
@@ -63,13 +64,12 @@ internal sealed class RunExecutor(RunQueue queue, RunSignals signals, RunFolderW
             // Reached with a live trainer only when the lease is lost or something broke here.
             if (!trainer.HasExited) await trainer.KillAsync();
         }
-        await SettleAsync(lease, keeper, run, trainer, folder, stopping);
+        await SettleAsync(lease, keeper, run, trainer, tail, folder, stopping);
     }
 
     /// <summary>Reports until the trainer has ended and everything it wrote is recorded; stops it when asked to.</summary>
-    private async Task FollowAsync(RunLease lease, LeaseKeeper keeper, TrainerProcess trainer, string folder, CancellationToken interrupted)
+    private async Task FollowAsync(RunLease lease, LeaseKeeper keeper, TrainerProcess trainer, RunFolderTail tail, string folder, CancellationToken interrupted)
     {
-        var tail = new RunFolderTail(folder);
         // Written files wake us; where the file system does not tell, looking does.
         using var written = new SemaphoreSlim(0);
         using var watcher = new FileSystemWatcher(folder) { EnableRaisingEvents = true, NotifyFilter = NotifyFilters.LastWrite | NotifyFilters.FileName };
@@ -80,8 +80,7 @@ internal sealed class RunExecutor(RunQueue queue, RunSignals signals, RunFolderW
         for (var last = false; !last;)
         {
             last = ended.IsCompleted;
-            if (tail.Read() is { } report)
-                await keeper.WriteAsync(cancel => queue.ReportAsync(lease, report, cancel));
+            await ReportAsync(lease, keeper, tail);
             if (last) break;
             await Task.WhenAny(ended, Task.Delay(ReportAtMostEvery, keeper.Lost));
             await Task.WhenAny(ended, written.WaitAsync(LookEvery, keeper.Lost));
@@ -91,6 +90,12 @@ internal sealed class RunExecutor(RunQueue queue, RunSignals signals, RunFolderW
         await stop;
     }
 
+    private async Task ReportAsync(RunLease lease, LeaseKeeper keeper, RunFolderTail tail)
+    {
+        if (tail.Read() is { } report)
+            await keeper.WriteAsync(cancel => queue.ReportAsync(lease, report, cancel));
+    }
+
     private static async Task StopWhenAsync(TrainerProcess trainer, Task ended, LeaseKeeper keeper, CancellationToken interrupted)
     {
         var asked = Task.Delay(Timeout.Infinite, interrupted);
@@ -98,13 +103,14 @@ internal sealed class RunExecutor(RunQueue queue, RunSignals signals, RunFolderW
             await trainer.StopAsync(WorkerOptions.StopGrace);
     }
 
-    private async Task SettleAsync(RunLease lease, LeaseKeeper keeper, TrainingRun run, TrainerProcess trainer, string folder, CancellationToken stopping)
+    private async Task SettleAsync(
+        RunLease lease, LeaseKeeper keeper, TrainingRun run, TrainerProcess trainer, RunFolderTail tail, string folder, CancellationToken stopping)
     {
         var (message, retryable) = ReadError(folder);
         switch (trainer.ExitCode)
         {
             case 0:
-                await CompleteAsync(lease, keeper, run, folder);
+                await CompleteAsync(lease, keeper, run, tail, folder);
                 break;
             case 2:
                 await FailAsync(lease, keeper, message ?? LastWords(trainer, "refused its input without saying why"), retry: false);
@@ -119,11 +125,13 @@ internal sealed class RunExecutor(RunQueue queue, RunSignals signals, RunFolderW
         }
     }
 
-    private async Task CompleteAsync(RunLease lease, LeaseKeeper keeper, TrainingRun run, string folder)
+    private async Task CompleteAsync(RunLease lease, LeaseKeeper keeper, TrainingRun run, RunFolderTail tail, string folder)
     {
         try
         {
             var outcome = await recorder.ReadAsync(run, folder, keeper.Lost);
+            // The recorder has had its say in the log.
+            await ReportAsync(lease, keeper, tail);
             await keeper.WriteAsync(cancel => queue.CompleteAsync(lease, outcome.Result, outcome.RecordAsync, cancel));
         }
         catch (InvalidDataException error)

@@ -1,0 +1,5 @@
+using Labeling.Testing;
+using Labeling.Worker.Tests;
+
+[assembly: AssemblyFixture(typeof(PostgresFixture))]
+[assembly: AssemblyFixture(typeof(TinyModel))]
