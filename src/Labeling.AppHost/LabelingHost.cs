@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using Labeling.AppHost.Postgres;
@@ -15,7 +16,7 @@ public sealed class LabelingHost : IAsyncDisposable
     private static readonly TimeSpan ReadyTimeout = TimeSpan.FromMinutes(2);
 
     /// <summary>The worker needs it to let a training process write its last checkpoint.</summary>
-    private static readonly TimeSpan Grace = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Grace = TimeSpan.FromSeconds(40);
 
     private readonly HostOptions options;
     private readonly Screen screen;
@@ -85,6 +86,8 @@ public sealed class LabelingHost : IAsyncDisposable
         {
             ["ConnectionStrings__Labeling"] = ConnectionString,
             ["Labeling__DataFolder"] = data.Path,
+            // Beside the guard, and where there is none: site and worker stop by themselves when this process is gone.
+            ["Labeling__ParentPid"] = Environment.ProcessId.ToString(CultureInfo.InvariantCulture),
         };
         await MigrateAsync(settings, cancellation);
         await PrepareForFirstPersonAsync(cancellation);
