@@ -76,6 +76,7 @@ internal sealed class FreezeDatasetHandler(LabelingDbContext db, IBlobStore blob
             CreatedById = request.Actor.UserId,
             Files = stored,
         });
+        db.Record(request.Actor, "dataset.frozen", request.Id, $"{request.Name.Trim()}: {items.Count} {request.Kind.ToString().ToLowerInvariant()}");
         await db.SaveChangesAsync(cancellationToken);
         await CopyAsync(items, cancellationToken);
         return await DatasetViews.Of(db, db.DatasetVersions.Where(dataset => dataset.Id == request.Id)).SingleAsync(cancellationToken);

@@ -20,6 +20,8 @@ internal sealed class PromoteModelHandler(LabelingDbContext db) : IHandler<Promo
             .ExecuteUpdateAsync(set => set.SetProperty(other => other.PromotedAt, (DateTimeOffset?)null), cancellationToken);
         await db.Models.Where(other => other.Id == model.Id && other.PromotedAt == null)
             .ExecuteUpdateAsync(set => set.SetProperty(other => other.PromotedAt, DateTimeOffset.UtcNow), cancellationToken);
+        db.Record(request.Actor, "model.promoted", request.Id, model.Name);
+        await db.SaveChangesAsync(cancellationToken);
         return default(Done);
     }
 }

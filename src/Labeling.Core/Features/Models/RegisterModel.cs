@@ -43,6 +43,7 @@ internal sealed class RegisterModelHandler(LabelingDbContext db, IBlobStore blob
         {
             return Problem.Invalid("folder", $"The folder could not be copied: {error.Message}");
         }
+        db.Record(request.Actor, "model.registered", request.Id, request.Name.Trim());
         await db.SaveChangesAsync(cancellationToken);
         return request.Id;
     }

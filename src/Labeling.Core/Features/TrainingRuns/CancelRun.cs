@@ -14,7 +14,12 @@ internal sealed class CancelRunHandler(LabelingDbContext db) : IHandler<CancelRu
 {
     public async ValueTask<Result<Done>> Handle(CancelRun request, CancellationToken cancellationToken)
     {
-        if (await RunQueue.RequestCancelAsync(db, request.Id, cancellationToken)) return default(Done);
+        if (await RunQueue.RequestCancelAsync(db, request.Id, cancellationToken))
+        {
+            db.Record(request.Actor, "run.cancelled", request.Id);
+            await db.SaveChangesAsync(cancellationToken);
+            return default(Done);
+        }
         var state = await db.TrainingRuns.Where(run => run.Id == request.Id).Select(run => (RunState?)run.State).SingleOrDefaultAsync(cancellationToken);
         return state switch
         {

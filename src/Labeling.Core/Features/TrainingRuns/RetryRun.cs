@@ -14,7 +14,12 @@ internal sealed class RetryRunHandler(LabelingDbContext db) : IHandler<RetryRun,
 {
     public async ValueTask<Result<Done>> Handle(RetryRun request, CancellationToken cancellationToken)
     {
-        if (await RunQueue.RequestRetryAsync(db, request.Id, cancellationToken)) return default(Done);
+        if (await RunQueue.RequestRetryAsync(db, request.Id, cancellationToken))
+        {
+            db.Record(request.Actor, "run.retried", request.Id);
+            await db.SaveChangesAsync(cancellationToken);
+            return default(Done);
+        }
         var state = await db.TrainingRuns.Where(run => run.Id == request.Id).Select(run => (RunState?)run.State).SingleOrDefaultAsync(cancellationToken);
         return state switch
         {

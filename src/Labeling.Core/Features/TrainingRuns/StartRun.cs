@@ -58,6 +58,7 @@ internal sealed class StartRunHandler(LabelingDbContext db, StageCatalog catalog
             CreatedById = request.Actor.UserId,
             Models = [.. Used(request)],
         };
+        db.Record(request.Actor, "run.started", request.Id, $"{Stages.Title(request.Stage)}: {run.Name}");
         await RunQueue.EnqueueAsync(db, run, cancellationToken);
         return request.Id;
     }

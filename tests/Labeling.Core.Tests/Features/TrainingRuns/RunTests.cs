@@ -224,6 +224,9 @@ public sealed class RunTests : InRunWorld
         Assert.Equal((RunState.Completed, 0.25), (done.Run.State, done.Result["loss"]));
         await World.RefusedAsync(new CancelRun(Admin, id), ProblemKind.Conflict);
         await World.RefusedAsync(new RetryRun(Admin, id), ProblemKind.Conflict);
+        Assert.Equal(
+            ["run.started", "run.cancelled", "run.retried", "run.cancelled"],
+            (await World.QueryAsync(db => db.AuditEvents.Where(entry => entry.Subject == id.ToString()).OrderBy(entry => entry.At).ToListAsync())).Select(entry => entry.Action));
         await World.RefusedAsync(new CancelRun(Admin, Guid.NewGuid()), ProblemKind.NotFound);
         await World.RefusedAsync(new GetRun(Admin, Guid.NewGuid()), ProblemKind.NotFound);
     }
