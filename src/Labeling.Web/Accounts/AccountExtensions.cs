@@ -60,9 +60,13 @@ public static class AccountExtensions
     }
 
     public static void MapAccounts(this WebApplication app) =>
-        app.MapPost("/sign-out", async (HttpContext context, PersonSignIn signIn, Microsoft.AspNetCore.Antiforgery.IAntiforgery antiforgery) =>
+        app.MapPost("/sign-out", async Task<IResult> (HttpContext context, PersonSignIn signIn, Microsoft.AspNetCore.Antiforgery.IAntiforgery antiforgery) =>
         {
-            await antiforgery.ValidateRequestAsync(context);
+            if (!await antiforgery.IsRequestValidAsync(context))
+            {
+                return Results.BadRequest();
+            }
+
             await signIn.SignOutAsync();
             return Results.LocalRedirect(SignInPath);
         });

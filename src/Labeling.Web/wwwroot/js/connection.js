@@ -11,7 +11,7 @@ addEventListener('input', () => { lastInput = Date.now(); }, { capture: true });
 const say = text => { banner.querySelector('[data-connection-text]').textContent = text; };
 
 const reloadWhenIdle = () => {
-    const wait = lastInput + idleBeforeReload - Date.now();
+    const wait = document.documentElement.dataset.busy ? 1000 : lastInput + idleBeforeReload - Date.now();
     if (wait > 0) {
         setTimeout(reloadWhenIdle, wait);
     } else {

@@ -67,7 +67,7 @@ export class Draft {
         this.text = text;
         this.dirty = true;
         this.keep();
-        if (!this.conflicted) {
+        if (!this.conflicted && !this.signedOut) {
             this.tell('changed');
             this.schedule(saveAfter);
         }
@@ -79,7 +79,7 @@ export class Draft {
         while (this.saving) {
             await this.saving;
         }
-        if (this.dirty && !this.conflicted && !this.closed) {
+        if (this.dirty && !this.conflicted && !this.signedOut && !this.closed) {
             await this.save();
         }
         return !this.dirty;
@@ -98,10 +98,12 @@ export class Draft {
     // Hands in the label. The id stays the same over every retry and reload, so that it is stored once.
     async submit(path, body) {
         clearTimeout(this.timer);
+        this.signedOut = false;
         while (this.saving) {
             await this.saving;
         }
         this.submitting = true;
+        document.documentElement.dataset.busy = 'true'; // the page is not loaded again under a submission, see connection.js
         this.keep();
         this.tell('submitting');
         for (let tries = 0; ; tries++) {
@@ -112,6 +114,7 @@ export class Draft {
             }
             if (answer.kind !== 'unreachable' || tries >= 4) {
                 this.submitting = false;
+                delete document.documentElement.dataset.busy;
                 this.failed(answer);
                 return null;
             }
@@ -190,6 +193,9 @@ export class Draft {
 
     failed(answer) {
         if (answer.kind === 'signed-out') {
+            // Not tried again until the person comes back to this tab: the way to sign in must not vanish under the pointer.
+            this.signedOut = true;
+            this.submitting = false;
             this.tell('signed-out');
         } else if (answer.kind === 'unreachable') {
             const delay = retryDelays[Math.min(this.failures++, retryDelays.length - 1)];
@@ -219,10 +225,17 @@ export class Draft {
             addEventListener(kind, () => this.active(), options);
         }
         addEventListener('online', () => { this.failures = 0; this.flush(); }, options);
-        addEventListener('focus', () => this.dirty && this.flush(), options);
+        addEventListener('focus', event => event.target === window && this.back(), options);
         addEventListener('pagehide', () => this.leave(), options);
         document.addEventListener('visibilitychange', () => document.visibilityState === 'hidden' && this.flush(), options);
         this.clock = setInterval(() => this.renew(), 5000);
+    }
+
+    back() {
+        this.signedOut = false;
+        if (this.dirty) {
+            this.flush();
+        }
     }
 
     // The last chance before the page goes: a small text still reaches the server, a large one waits in this browser.

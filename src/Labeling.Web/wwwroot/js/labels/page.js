@@ -33,6 +33,11 @@ export const show = (root, shown) => {
         const link = document.createElement('a');
         link.href = `/sign-in?returnUrl=${encodeURIComponent(location.pathname)}`;
         link.textContent = 'Sign in again';
+        link.addEventListener('click', event => {
+            // A whole page load: the circuit still believes in the old session.
+            event.preventDefault();
+            location.assign(link.href);
+        });
         place.replaceChildren('You are signed out. Your work is kept in this browser. ', link);
     } else {
         place.textContent = words[shown.state](shown) + (shown.mirrored === false ? ' (this browser keeps no copy)' : '');
@@ -41,6 +46,7 @@ export const show = (root, shown) => {
 
 export const next = async (project, kind) => {
     const answer = await request('POST', `/app/projects/${project}/next`, { kind });
+    delete document.documentElement.dataset.busy;
     go(answer.kind === 'ok' ? answer.value.address : '/?done=' + kind);
     return answer.kind === 'refused' ? reason(answer) : null;
 };
