@@ -9,6 +9,10 @@ public sealed class ParentWatch(int parentPid, IHostApplicationLifetime lifetime
     {
         try
         {
+            // Stopping a host that is still starting ends in an error instead of an end.
+            var started = new TaskCompletionSource();
+            await using var registration = lifetime.ApplicationStarted.Register(started.SetResult);
+            await started.Task.WaitAsync(stoppingToken);
             using var parent = Process.GetProcessById(parentPid);
             await parent.WaitForExitAsync(stoppingToken);
         }
