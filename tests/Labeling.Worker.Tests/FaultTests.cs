@@ -204,14 +204,16 @@ public sealed class FaultTests(TinyModel model)
         return stat[stat.LastIndexOf(')') + 2];
     }
 
+    /// <summary>The server's main process and those that serve a connection.</summary>
     private static async Task<int[]> ServerPidsAsync(string connectionString)
     {
         await using var connection = new NpgsqlConnection(connectionString);
         await connection.OpenAsync();
-        await using var folder = new NpgsqlCommand("show data_directory", connection);
-        var postmaster = int.Parse((await File.ReadAllLinesAsync(Path.Combine((string)(await folder.ExecuteScalarAsync())!, "postmaster.pid")))[0]);
-        await using var backends = new NpgsqlCommand("select array_agg(pid) from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()", connection);
-        return [postmaster, .. (int[])(await backends.ExecuteScalarAsync())!];
+        await using var backends = new NpgsqlCommand("select array_agg(pid) from pg_stat_activity where backend_type = 'client backend'", connection);
+        var pids = (int[])(await backends.ExecuteScalarAsync())!;
+        // The process all backends come from: without it no new connection is answered either.
+        var stat = await File.ReadAllTextAsync($"/proc/{pids[0]}/stat");
+        return [int.Parse(stat[(stat.LastIndexOf(')') + 4)..].Split(' ')[0]), .. pids];
     }
 
     private static async Task Until(Func<bool> condition, int seconds, string what)
