@@ -21,14 +21,14 @@ public sealed class World : IAsyncDisposable
 
     private World(TestDatabase database, ServiceProvider services) => (_database, _services) = (database, services);
 
-    public static async Task<World> CreateAsync(Action<IServiceCollection>? configure = null)
+    /// <param name="server">A server of the test's own; otherwise the one that all tests share.</param>
+    public static async Task<World> CreateAsync(PostgresServer? server = null)
     {
-        var database = await TestDatabase.CreateAsync();
+        var database = server is null ? await TestDatabase.CreateAsync() : await server.CreateDatabaseAsync();
         var configuration = new ConfigurationBuilder()
             .AddInMemoryCollection(new Dictionary<string, string?> { ["ConnectionStrings:Labeling"] = database.ConnectionString + ";Maximum Pool Size=80" }).Build();
         var services = new ServiceCollection().AddLogging(logging => logging.SetMinimumLevel(LogLevel.Warning));
         services.AddLabelingCore(configuration);
-        configure?.Invoke(services);
         return new World(database, services.BuildServiceProvider(new ServiceProviderOptions { ValidateScopes = true }));
     }
 
@@ -124,25 +124,33 @@ public sealed class World : IAsyncDisposable
     /// <summary>A ranking task over answers written by <paramref name="authors"/>, one each.</summary>
     public async Task<(Guid TaskId, Guid[] CompletionIds)> RankingTaskAsync(Guid projectId, IReadOnlyList<Actor> authors, int overlap = 1, string? batch = null)
     {
+        var (nouns, task) = NewRankingTask(projectId, authors, overlap, batch);
+        await SaveAsync([.. nouns]);
+        return (task.Id, [.. task.Completions.Select(c => c.CompletionId)]);
+    }
+
+    public static (IReadOnlyList<object> Nouns, LabelingTask Task) NewRankingTask(Guid projectId, IReadOnlyList<Actor> authors, int overlap = 1, string? batch = null)
+    {
         var prompt = NewPrompt(projectId, "Rank " + Guid.NewGuid());
         var completions = authors.Select((author, i) => new Completion
         {
             Id = Guid.CreateVersion7(), PromptId = prompt.Id, Source = CompletionSource.Human, Text = $"Answer {i}", AuthorId = author.UserId,
-        }).ToArray();
+        }).ToList();
         var task = new LabelingTask { Id = Guid.CreateVersion7(), ProjectId = projectId, PromptId = prompt.Id, Kind = TaskKind.Ranking, Overlap = overlap, Batch = batch };
         task.Completions.AddRange(completions.Select((c, i) => new TaskCompletion { TaskId = task.Id, CompletionId = c.Id, Ordinal = i }));
-        await SaveAsync([prompt, .. completions, task]);
-        return (task.Id, [.. completions.Select(c => c.Id)]);
+        return ([prompt, .. completions, task], task);
     }
 
     public Task<ClaimedTask?> ClaimAsync(Actor actor, Guid projectId, TaskKind kind = TaskKind.Demonstration) => DoAsync(new ClaimTask(actor, projectId, kind));
 
-    /// <summary>Makes a lease run out now, by the database clock.</summary>
+    /// <summary>Makes a lease run out now, by the database clock, under the lock of its task as every other change.</summary>
     public Task LapseAsync(Guid assignmentId) => SqlAsync(
-        """
-        with a as (update assignments set expires_at = clock_timestamp() - interval '1 second' where id = $1 returning task_id, expires_at)
-        update tasks t set next_lapse_at = least(t.next_lapse_at, a.expires_at) from a where t.id = a.task_id and t.next_lapse_at is not null
-        """, assignmentId);
+        $"""
+        select 1 from tasks where id = (select task_id from assignments where id = '{assignmentId}') for update;
+        update assignments set expires_at = clock_timestamp() - interval '1 second' where id = '{assignmentId}';
+        update tasks t set next_lapse_at = (select min(expires_at) from assignments a where a.task_id = t.id and a.state = 'active')
+        where id = (select task_id from assignments where id = '{assignmentId}');
+        """);
 
     public async ValueTask DisposeAsync()
     {

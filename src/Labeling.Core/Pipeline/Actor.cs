@@ -36,7 +36,7 @@ public interface IActedRequest
 }
 
 /// <summary>
-/// Who may send a request type: people with any of these roles (admins always), optionally the system.
+/// Who may send a request type: people with any of these roles (admins always; with no role named, nobody), optionally the system.
 /// Every request type has this or <see cref="AllowAnonymousAttribute"/>; an architecture test fails otherwise.
 /// </summary>
 [AttributeUsage(AttributeTargets.Class)]

@@ -27,6 +27,7 @@ public sealed class AuthorisationBehavior<TMessage, TResponse>(LabelingDbContext
         // A type that forgot to say who may send it is open to nobody.
         if (Allow is null) return "Nobody may do this.";
         if (actor.IsSystem) return Allow.System ? null : "Only a person may do this.";
+        if (Allow.Any == Roles.None) return "Only the installation itself does this.";
         if (actor.UserId is not { } userId) return "Sign in first.";
         var person = await db.Users.AsNoTracking().Where(user => user.Id == userId)
             .Select(user => new { user.Roles, user.DisabledAt }).SingleOrDefaultAsync(cancellation);
