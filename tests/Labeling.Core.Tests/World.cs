@@ -22,13 +22,14 @@ public sealed class World : IAsyncDisposable
     private World(TestDatabase database, ServiceProvider services) => (_database, _services) = (database, services);
 
     /// <param name="server">A server of the test's own; otherwise the one that all tests share.</param>
-    public static async Task<World> CreateAsync(PostgresServer? server = null)
+    public static async Task<World> CreateAsync(Action<IServiceCollection>? configure = null, PostgresServer? server = null)
     {
         var database = server is null ? await TestDatabase.CreateAsync() : await server.CreateDatabaseAsync();
         var configuration = new ConfigurationBuilder()
             .AddInMemoryCollection(new Dictionary<string, string?> { ["ConnectionStrings:Labeling"] = database.ConnectionString + ";Maximum Pool Size=80" }).Build();
         var services = new ServiceCollection().AddLogging(logging => logging.SetMinimumLevel(LogLevel.Warning));
         services.AddLabelingCore(configuration);
+        configure?.Invoke(services);
         return new World(database, services.BuildServiceProvider(new ServiceProviderOptions { ValidateScopes = true }));
     }
 

@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using Labeling.Core;
-using Labeling.Core.Data;
 using Labeling.Testing;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Infrastructure;
@@ -35,7 +34,8 @@ public sealed class MigrationTests
     {
         using var db = new DesignTimeFactory().CreateDbContext([]);
         var current = db.GetService<IMigrator>().GenerateScript(options: MigrationsSqlGenerationOptions.Idempotent);
-        Assert.True(Lines(current).SequenceEqual(Lines(await ScriptAsync())), "Run: dotnet ef migrations script --idempotent -o ../sql/labeling.sql in migrations/Labeling.Migrations.");
+        var committed = await ScriptAsync();
+        Assert.True(Lines(current) == Lines(committed), "Run: dotnet ef migrations script --idempotent -o ../sql/labeling.sql in migrations/Labeling.Migrations.");
     }
 
     [Fact]
@@ -104,7 +104,7 @@ public sealed class MigrationTests
         return (process.ExitCode, string.Concat(output));
     }
 
-    private static string[] Lines(string script) => script.TrimStart('\uFEFF').ReplaceLineEndings("\n").Trim().Split('\n');
+    private static string Lines(string script) => script.TrimStart('\uFEFF').ReplaceLineEndings("\n").Trim();
 
     /// <summary>Copied beside the tests at build time.</summary>
     private static Task<string> ScriptAsync() => File.ReadAllTextAsync(Path.Combine(AppContext.BaseDirectory, "labeling.sql"));
