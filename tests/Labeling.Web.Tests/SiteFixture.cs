@@ -144,6 +144,9 @@ public sealed partial class Browser(Uri address) : IDisposable
             request.Content = body is string text ? new StringContent(text, Encoding.UTF8, "application/json") : new StringContent(JsonSerializer.Serialize(body, JsonSerializerOptions.Web), Encoding.UTF8, "application/json");
         }
 
+        // A large body waits for the server's word, so that a refusal is an answer and not a broken pipe.
+        request.Headers.ExpectContinue = body is not null && request.Content!.Headers.ContentLength > 1024 * 1024;
+
         if (token == "")
         {
             token = (await Json(await Get("/app/session"))).GetProperty("token").GetString();
