@@ -44,6 +44,8 @@ public sealed class WholeLoopTests(LabelingFixture labeling)
         await Train(ada, project, "reward", new() { ["epochs"] = "1" });
         await Train(ada, project, "ppo", new() { ["episodes"] = "64" });
         await SeeLineage(ada, "ppo-model", "Ben Annotator", "Cleo Ranker");
+
+        Assert.True(labeling.Findings.Count == 0, string.Join("\n\n", labeling.Findings));
     }
 
     private async Task SetUp(Person ada)
@@ -81,6 +83,7 @@ public sealed class WholeLoopTests(LabelingFixture labeling)
         var editor = ben.Page.GetByRole(AriaRole.Textbox, new() { Name = "Your answer" });
         var saved = ben.Page.Locator("[data-save-state]");
         await Expect(editor).ToBeFocusedAsync();
+        await Expect(editor).ToBeEditableAsync();
         var task = ben.Page.Url;
 
         await editor.PressSequentiallyAsync("First **words**.");
@@ -108,6 +111,7 @@ public sealed class WholeLoopTests(LabelingFixture labeling)
         for (var i = 1; i <= count; i++)
         {
             var editor = ben.Page.GetByRole(AriaRole.Textbox, new() { Name = "Your answer" });
+            await Expect(editor).ToBeEditableAsync();
             await Expect(editor).ToHaveValueAsync("");
             await editor.FillAsync($"Ben's answer number {i}.");
             await Submit(ben);

@@ -14,7 +14,10 @@ public sealed class LabelingFixture : IAsyncLifetime
 
     internal RunningSite Site => _site!;
 
-    internal Task<Person> ArriveAsync(string name) => Person.ArriveAsync(_browser!, Site.Address, name);
+    /// <summary>What people noticed about the pages they looked at.</summary>
+    internal List<string> Findings { get; } = [];
+
+    internal Task<Person> ArriveAsync(string name) => Person.ArriveAsync(_browser!, Site.Address, name, Findings);
 
     public async ValueTask InitializeAsync()
     {

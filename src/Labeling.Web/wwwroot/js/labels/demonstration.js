@@ -76,7 +76,9 @@ export const open = async (root, { assignment, project, limit }) => {
         }
     });
 
+    // Read-only until here: what is typed before the draft has come would be overwritten by it.
     editor.value = await draft.open();
+    editor.readOnly = false;
     editor.disabled = Boolean(draft.conflicted);
     measure();
     try {
