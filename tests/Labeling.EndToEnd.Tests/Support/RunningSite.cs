@@ -157,6 +157,10 @@ internal sealed partial class RunningSite : IAsyncDisposable
         _process.Dispose();
         try
         {
+            // What the programs said stays with the screenshots: a failure is often explained there.
+            var kept = Directory.CreateDirectory(Path.Combine(AppContext.BaseDirectory, "logs")).FullName;
+            foreach (var log in Directory.EnumerateFiles(Path.Combine(DataFolder, "logs")))
+                File.Copy(log, Path.Combine(kept, Path.GetFileName(log)), overwrite: true);
             Directory.Delete(DataFolder, recursive: true);
         }
         catch (IOException)
