@@ -118,12 +118,15 @@ public sealed class WholeLoopTests(LabelingFixture labeling)
         }
     }
 
-    /// <summary>Ctrl+Enter submits and brings the next task.</summary>
+    /// <summary>Ctrl+Enter submits and brings the next task, or the queue when none is left.</summary>
     private static async Task Submit(Person person)
     {
         var before = person.Page.Url;
+        var task = person.Page.Locator(".work, .rank");
+        await task.EvaluateAsync("task => task.dataset.before = ''");
         await person.Page.Keyboard.PressAsync("Control+Enter");
         await person.Page.WaitForURLAsync(url => url != before);
+        await Expect(person.Page.Locator("[data-before]")).ToHaveCountAsync(0);
     }
 
     private static async Task<string> OpenStarterProject(Person ada)
@@ -206,6 +209,7 @@ public sealed class WholeLoopTests(LabelingFixture labeling)
         for (var ranking = 0; ranking < count; ranking++)
         {
             await Expect(cleo.Page.GetByRole(AriaRole.Heading, new() { Name = "Rank the answers" })).ToBeVisibleAsync();
+            await Expect(cleo.Page.Locator(".rank[data-ready]")).ToBeVisibleAsync();
             var answers = cleo.Page.GetByRole(AriaRole.Group, new() { NameRegex = new("^Answer [A-Z]") });
             await Expect(answers.First).ToBeFocusedAsync();
             var k = await answers.CountAsync();
