@@ -32,7 +32,7 @@ public sealed class WholeLoopTests(LabelingFixture labeling)
 
         var project = await OpenStarterProject(ada);
         await Freeze(ada, project, "Demonstrations", "What Ben wrote");
-        await Train(ada, project, "sft", new() { ["epochs"] = "1" });
+        await Train(ada, project, "sft", new() { ["epochs"] = "8" });
         await SeeLineage(ada, "sft-model", "Ben Annotator");
 
         await Freeze(ada, project, "Prompts", "A few prompts", atMost: 12);
@@ -41,8 +41,8 @@ public sealed class WholeLoopTests(LabelingFixture labeling)
         await RankByKeyboardAlone(cleo, count: 3);
 
         await Freeze(ada, project, "Rankings", "What Cleo preferred");
-        await Train(ada, project, "reward", new() { ["epochs"] = "1" });
-        await Train(ada, project, "ppo", new() { ["episodes"] = "64" });
+        await Train(ada, project, "reward", new() { ["epochs"] = "4" });
+        await Train(ada, project, "ppo", new() { ["episodes"] = "256" });
         await SeeLineage(ada, "ppo-model", "Ben Annotator", "Cleo Ranker");
 
         Assert.True(labeling.Findings.Count == 0, string.Join("\n\n", labeling.Findings));
