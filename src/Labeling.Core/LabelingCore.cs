@@ -10,8 +10,8 @@ using Labeling.Core.Storage;
 using Microsoft.AspNetCore.Identity;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Configuration;
-using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
 using Npgsql;
 
 namespace Labeling.Core;
@@ -35,8 +35,12 @@ public static class LabelingCore
             identity.User.AllowedUserNameCharacters = ""; // any: the user name is the e-mail address
             identity.Password = new PasswordOptions
             {
-                RequiredLength = PasswordRules.MinLength, RequiredUniqueChars = PasswordRules.MinDifferentCharacters,
-                RequireDigit = false, RequireLowercase = false, RequireUppercase = false, RequireNonAlphanumeric = false,
+                RequiredLength = PasswordRules.MinLength,
+                RequiredUniqueChars = PasswordRules.MinDifferentCharacters,
+                RequireDigit = false,
+                RequireLowercase = false,
+                RequireUppercase = false,
+                RequireNonAlphanumeric = false,
             };
         }).AddEntityFrameworkStores<LabelingDbContext>();
         services.AddValidatorsFromAssembly(typeof(LabelingCore).Assembly, includeInternalTypes: true);

@@ -95,8 +95,14 @@ public sealed class World : IAsyncDisposable
         var email = $"{name}@example.org";
         await SaveAsync(new AppUser
         {
-            Id = id, DisplayName = name, Roles = roles, UserName = email, NormalizedUserName = email.ToUpperInvariant(), Email = email,
-            NormalizedEmail = email.ToUpperInvariant(), SecurityStamp = "s",
+            Id = id,
+            DisplayName = name,
+            Roles = roles,
+            UserName = email,
+            NormalizedUserName = email.ToUpperInvariant(),
+            Email = email,
+            NormalizedEmail = email.ToUpperInvariant(),
+            SecurityStamp = "s",
         });
         return Actor.Person(id);
     }
@@ -106,8 +112,12 @@ public sealed class World : IAsyncDisposable
 
     public static Prompt NewPrompt(Guid projectId, string text) => new()
     {
-        Id = Guid.CreateVersion7(), ProjectId = projectId, Messages = [new Message("user", text)], Source = PromptSource.Import,
-        ContentHash = SHA256.HashData(Encoding.UTF8.GetBytes(text)), Consent = true,
+        Id = Guid.CreateVersion7(),
+        ProjectId = projectId,
+        Messages = [new Message("user", text)],
+        Source = PromptSource.Import,
+        ContentHash = SHA256.HashData(Encoding.UTF8.GetBytes(text)),
+        Consent = true,
     };
 
     /// <summary>Demonstration tasks, one per prompt.</summary>
@@ -116,7 +126,11 @@ public sealed class World : IAsyncDisposable
         var prompts = Enumerable.Range(0, count).Select(i => NewPrompt(projectId, $"Prompt {i} {Guid.NewGuid()}")).ToArray();
         var tasks = prompts.Select(p => new LabelingTask
         {
-            Id = Guid.CreateVersion7(), ProjectId = projectId, PromptId = p.Id, Kind = TaskKind.Demonstration, Overlap = overlap,
+            Id = Guid.CreateVersion7(),
+            ProjectId = projectId,
+            PromptId = p.Id,
+            Kind = TaskKind.Demonstration,
+            Overlap = overlap,
         }).ToArray();
         await SaveAsync([.. prompts, .. tasks]);
         return [.. tasks.Select(t => t.Id)];
@@ -135,7 +149,11 @@ public sealed class World : IAsyncDisposable
         var prompt = NewPrompt(projectId, "Rank " + Guid.NewGuid());
         var completions = authors.Select((author, i) => new Completion
         {
-            Id = Guid.CreateVersion7(), PromptId = prompt.Id, Source = CompletionSource.Human, Text = $"Answer {i}", AuthorId = author.UserId,
+            Id = Guid.CreateVersion7(),
+            PromptId = prompt.Id,
+            Source = CompletionSource.Human,
+            Text = $"Answer {i}",
+            AuthorId = author.UserId,
         }).ToList();
         var task = new LabelingTask { Id = Guid.CreateVersion7(), ProjectId = projectId, PromptId = prompt.Id, Kind = TaskKind.Ranking, Overlap = overlap, Batch = batch };
         task.Completions.AddRange(completions.Select((c, i) => new TaskCompletion { TaskId = task.Id, CompletionId = c.Id, Ordinal = i }));

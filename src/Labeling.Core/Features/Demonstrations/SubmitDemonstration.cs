@@ -46,8 +46,15 @@ internal sealed class SubmitDemonstrationHandler(LabelingDbContext db, TaskLedge
         var surplus = await ledger.FinishAsync(held, cancellationToken);
         db.Completions.Add(new Completion
         {
-            Id = request.Id, PromptId = held.PromptId, Source = CompletionSource.Human, Text = request.Text, AuthorId = held.UserId, AssignmentId = held.Id,
-            GuidelineVersionId = held.GuidelineVersionId, SecondsSpent = request.SecondsSpent, Surplus = surplus,
+            Id = request.Id,
+            PromptId = held.PromptId,
+            Source = CompletionSource.Human,
+            Text = request.Text,
+            AuthorId = held.UserId,
+            AssignmentId = held.Id,
+            GuidelineVersionId = held.GuidelineVersionId,
+            SecondsSpent = request.SecondsSpent,
+            Surplus = surplus,
         });
         await db.SaveChangesAsync(cancellationToken);
         return new Submitted(request.Id, surplus);

@@ -35,7 +35,12 @@ internal sealed class AcceptInvitationHandler(LabelingDbContext db, UserManager<
         var email = request.Email.Trim();
         var person = new AppUser
         {
-            Id = Guid.CreateVersion7(), UserName = email, Email = email, DisplayName = request.DisplayName.Trim(), Roles = invitation.Roles, CreatedAt = clock.GetUtcNow(),
+            Id = Guid.CreateVersion7(),
+            UserName = email,
+            Email = email,
+            DisplayName = request.DisplayName.Trim(),
+            Roles = invitation.Roles,
+            CreatedAt = clock.GetUtcNow(),
         };
         var made = await users.CreateAsync(person, request.Password);
         if (!made.Succeeded) return ProblemOf(made);

@@ -28,7 +28,11 @@ internal sealed class CreateInvitationHandler(LabelingDbContext db, TimeProvider
         var token = Secret.New();
         var invitation = new Invitation
         {
-            Id = Guid.CreateVersion7(), TokenHash = Secret.Hash(token), Roles = request.Roles, Note = request.Note, CreatedById = request.Actor.UserId,
+            Id = Guid.CreateVersion7(),
+            TokenHash = Secret.Hash(token),
+            Roles = request.Roles,
+            Note = request.Note,
+            CreatedById = request.Actor.UserId,
             ExpiresAt = clock.GetUtcNow().AddDays(request.ValidDays),
         };
         db.Invitations.Add(invitation);

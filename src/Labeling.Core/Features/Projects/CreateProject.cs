@@ -44,7 +44,11 @@ internal sealed class CreateProjectHandler(LabelingDbContext db) : IHandler<Crea
         db.Projects.Add(project);
         db.GuidelineVersions.Add(new GuidelineVersion
         {
-            Id = Guid.CreateVersion7(), ProjectId = request.Id, Number = 1, Markdown = request.GuidelineMarkdown, AuthorId = request.Actor.UserId,
+            Id = Guid.CreateVersion7(),
+            ProjectId = request.Id,
+            Number = 1,
+            Markdown = request.GuidelineMarkdown,
+            AuthorId = request.Actor.UserId,
         });
         db.Record(request.Actor, "project.created", request.Id, project.Name);
         await db.SaveChangesAsync(cancellationToken);

@@ -31,7 +31,11 @@ internal sealed class PublishGuidelineHandler(LabelingDbContext db) : IHandler<P
 
         db.GuidelineVersions.Add(new GuidelineVersion
         {
-            Id = Guid.CreateVersion7(), ProjectId = request.ProjectId, Number = latest.Number + 1, Markdown = request.Markdown, AuthorId = request.Actor.UserId,
+            Id = Guid.CreateVersion7(),
+            ProjectId = request.ProjectId,
+            Number = latest.Number + 1,
+            Markdown = request.Markdown,
+            AuthorId = request.Actor.UserId,
         });
         db.Record(request.Actor, "guideline.published", request.ProjectId, $"version {latest.Number + 1}");
         await db.SaveChangesAsync(cancellationToken);

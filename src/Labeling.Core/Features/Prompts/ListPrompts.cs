@@ -39,7 +39,12 @@ internal sealed class ListPromptsHandler(LabelingDbContext db) : IHandler<ListPr
         var rows = await prompts.AsNoTracking().OrderByDescending(p => p.CreatedAt).ThenByDescending(p => p.Id).Take(request.Size + 1)
             .Select(p => new
             {
-                p.Id, p.Messages, p.Category, p.Split, p.Source, p.CreatedAt,
+                p.Id,
+                p.Messages,
+                p.Category,
+                p.Split,
+                p.Source,
+                p.CreatedAt,
                 Demonstrations = db.Completions.Count(c => c.PromptId == p.Id && c.Source == CompletionSource.Human),
                 ModelAnswers = db.Completions.Count(c => c.PromptId == p.Id && c.Source == CompletionSource.Model),
                 Rankings = db.Rankings.Count(r => r.PromptId == p.Id),

@@ -39,11 +39,21 @@ internal sealed class ListRankingsHandler(LabelingDbContext db) : IHandler<ListR
         var rows = await rankings.OrderBy(r => r.CreatedAt).ThenBy(r => r.Id).Take(request.Size + 1)
             .Select(r => new
             {
-                r.Id, r.TaskId, r.PromptId, r.Prompt!.Messages, Labeler = db.Users.Where(u => u.Id == r.UserId).Select(u => u.DisplayName).First(),
-                r.Prompt.Split, r.CreatedAt, r.Surplus, r.ShownOrder,
+                r.Id,
+                r.TaskId,
+                r.PromptId,
+                r.Prompt!.Messages,
+                Labeler = db.Users.Where(u => u.Id == r.UserId).Select(u => u.DisplayName).First(),
+                r.Prompt.Split,
+                r.CreatedAt,
+                r.Surplus,
+                r.ShownOrder,
                 Answers = r.Entries.Select(e => new
                 {
-                    e.CompletionId, e.Rank, e.Completion!.ModelId, e.Completion.Text,
+                    e.CompletionId,
+                    e.Rank,
+                    e.Completion!.ModelId,
+                    e.Completion.Text,
                     SameTextFrom = db.Completions
                         .Where(c => c.PromptId == r.PromptId && c.RunId == e.Completion.RunId && c.ModelId != e.Completion.ModelId && c.Text == e.Completion.Text)
                         .Select(c => c.ModelId!.Value).Distinct().ToList(),

@@ -72,8 +72,17 @@ internal sealed class SubmitRankingHandler(LabelingDbContext db, TaskLedger ledg
         var places = request.Answers.Select(a => a.Rank).Distinct().Order().ToList();
         return new Ranking
         {
-            Id = request.Id, TaskId = held.TaskId, AssignmentId = held.Id, PromptId = held.PromptId, UserId = held.UserId, GuidelineVersionId = held.GuidelineVersionId,
-            ShownOrder = held.ShownOrder!, Strength = request.Strength, NoneAcceptable = request.NoneAcceptable, Notes = request.Notes, SecondsSpent = request.SecondsSpent,
+            Id = request.Id,
+            TaskId = held.TaskId,
+            AssignmentId = held.Id,
+            PromptId = held.PromptId,
+            UserId = held.UserId,
+            GuidelineVersionId = held.GuidelineVersionId,
+            ShownOrder = held.ShownOrder!,
+            Strength = request.Strength,
+            NoneAcceptable = request.NoneAcceptable,
+            Notes = request.Notes,
+            SecondsSpent = request.SecondsSpent,
             Entries = [.. request.Answers.Select(a => new RankingEntry { RankingId = request.Id, CompletionId = a.CompletionId, Rank = places.IndexOf(a.Rank) + 1 })],
             Ratings =
             [

@@ -41,7 +41,13 @@ internal sealed class GetQueueHandler(LabelingDbContext db, TaskLedger ledger) :
             .OrderByDescending(a => a.ClaimedAt).Take(100)
             .Select(a => new
             {
-                a.Id, a.Task!.Kind, Project = a.Task.Prompt!.Project!.Name, a.Task.Prompt.Messages, HasDraft = a.DraftVersion > 0, a.ClaimedAt, a.ExpiresAt,
+                a.Id,
+                a.Task!.Kind,
+                Project = a.Task.Prompt!.Project!.Name,
+                a.Task.Prompt.Messages,
+                HasDraft = a.DraftVersion > 0,
+                a.ClaimedAt,
+                a.ExpiresAt,
                 Lapsed = a.State == AssignmentState.Lapsed,
             }).ToListAsync(cancellationToken);
         var mine = open.Select(a => new MyAssignment(

@@ -121,8 +121,7 @@ public sealed class ModelTests : InRunWorld
 
         var labels = await World.DoAsync(new GetModelLabels(Admin, sft, Size: 2));
         var rest = await World.DoAsync(new GetModelLabels(Admin, sft, labels.Next, 2));
-        Assert.Equal(["demo 0", "demo 1", "demo 2"], labels.Items.Concat(rest.Items).Select(label => label.Label));
-        Assert.Equal(["Ann", "Ann", "Ben"], labels.Items.Concat(rest.Items).Select(label => label.Labeler));
+        Assert.Equal([("demo 0", "Ann"), ("demo 1", "Ann"), ("demo 2", "Ben")], labels.Items.Concat(rest.Items).Select(label => (label.Label, label.Labeler!)).Order());
         Assert.Null(rest.Next);
         Assert.Equal("2 answers, best: left", (await World.DoAsync(new GetModelLabels(Admin, rm))).Items[0].Label);
         Assert.Empty((await World.DoAsync(new GetModelLabels(Admin, outside))).Items);
