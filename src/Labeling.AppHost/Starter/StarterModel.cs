@@ -4,8 +4,8 @@ using Labeling.AppHost.Supervision;
 namespace Labeling.AppHost.Starter;
 
 /// <summary>
-/// Makes the base model of the starter project: raw text of the world, a tokenizer learned from it, and a small language model
-/// pre-trained on it by the same trainer that everything else uses.
+/// Makes the base model of the starter project: a tokenizer learned from raw text of the world, and a small language model
+/// that the same trainer that everything else uses pre-trains on a primer and then on the raw text.
 /// </summary>
 public sealed class StarterModel
 {
@@ -15,22 +15,37 @@ public sealed class StarterModel
     /// <summary>The seed the committed model was made with.</summary>
     public const int Seed = 1;
 
+    private const int PrimerPages = 60_000;
     private const int Documents = 130_000;
     private const int ValidationDocuments = 1_000;
 
     private static readonly Dictionary<string, object> TokenizerSettings = new() { ["vocab_size"] = 768 };
 
-    private static readonly Dictionary<string, object> PretrainSettings = new()
+    // A learning rate that stays high: the primer is there to make the model find copying and looking up, the raw text cools it down.
+    private static readonly Dictionary<string, object> PrimerSettings = new()
     {
+        ["architecture"] = "gpt_neox",
         ["hidden_size"] = 128,
         ["layers"] = 4,
         ["heads"] = 4,
-        ["context_length"] = 128,
+        ["context_length"] = 512,
+        ["pack_length"] = 128,
+        ["batch_size"] = 16,
+        ["learning_rate"] = 3e-3,
+        ["min_learning_rate_ratio"] = 1.0,
+        ["max_steps"] = 1000,
+        ["checkpoint_every"] = 200,
+    };
+
+    private static readonly Dictionary<string, object> RawTextSettings = new()
+    {
+        ["context_length"] = 512,
+        ["pack_length"] = 128,
         ["batch_size"] = 16,
         ["learning_rate"] = 3e-3,
         ["special_tokens_in_text"] = true,
         ["store_as"] = "bfloat16",
-        ["checkpoint_every"] = 500,
+        ["checkpoint_every"] = 200,
     };
 
     /// <summary>Makes the model.</summary>
@@ -44,28 +59,28 @@ public sealed class StarterModel
             throw new HostException($"{output} is not empty. Name a new folder, or remove what is in it.");
         using Guard guard = new();
         List<string> texts = [.. WorldText.Documents(seed).Take(Documents + ValidationDocuments)];
-
         string tokenizer = Subfolder(work, "tokenizer");
-        await TrainerRun.RunAsync(
-            tokenizer, "tokenizer", Spec(seed, threads, TokenizerSettings, [TrainerRun.WriteRows(tokenizer, "train", Rows(texts.Take(20_000)))]), guard, say, cancellation);
-
-        string pretrain = Subfolder(work, "pretrain");
-        Copy(Path.Combine(tokenizer, "output"), Path.Combine(pretrain, "tokenizer"));
-        Dictionary<string, object> spec = Spec(seed, threads, PretrainSettings,
-        [
-            TrainerRun.WriteRows(pretrain, "train", Rows(texts.Take(Documents))),
-            TrainerRun.WriteRows(pretrain, "valid", Rows(texts.Skip(Documents))),
-        ]);
-        spec["tokenizer"] = "tokenizer";
-        IReadOnlyDictionary<string, double> metrics = await TrainerRun.RunAsync(pretrain, "pretrain", spec, guard, say, cancellation);
-        Copy(Path.Combine(pretrain, "output"), output);
+        await TrainAsync(tokenizer, "tokenizer", TokenizerSettings, texts.Take(20_000), []);
+        string primer = Subfolder(work, "primer");
+        Copy(Path.Combine(tokenizer, "output"), Path.Combine(primer, "tokenizer"));
+        await TrainAsync(primer, "pretrain", PrimerSettings, WorldText.Primer(seed).Take(PrimerPages), new() { ["tokenizer"] = "tokenizer" });
+        string rawText = Subfolder(work, "raw-text");
+        Copy(Path.Combine(primer, "output"), Path.Combine(rawText, "base"));
+        IReadOnlyDictionary<string, double> metrics = await TrainAsync(
+            rawText, "pretrain", RawTextSettings, texts.Take(Documents), new() { ["base"] = "base" }, texts.Skip(Documents));
+        Copy(Path.Combine(rawText, "output"), output);
         say(string.Create(CultureInfo.InvariantCulture, $"The starter model is in {output}; validation loss {metrics["eval/loss"]:F4} per token."));
+
+        Task<IReadOnlyDictionary<string, double>> TrainAsync(
+            string folder, string stage, Dictionary<string, object> settings, IEnumerable<string> train, Dictionary<string, object> spec, IEnumerable<string>? valid = null)
+        {
+            List<object> data = [TrainerRun.WriteRows(folder, "train", train.Select(text => new { text }))];
+            if (valid is not null)
+                data.Add(TrainerRun.WriteRows(folder, "valid", valid.Select(text => new { text })));
+            spec = new(spec) { ["seed"] = seed, ["threads"] = threads, ["hyperparameters"] = settings, ["data"] = data };
+            return TrainerRun.RunAsync(folder, stage, spec, guard, say, cancellation);
+        }
     }
-
-    private static IEnumerable<object> Rows(IEnumerable<string> texts) => texts.Select(text => new { text });
-
-    private static Dictionary<string, object> Spec(int seed, int threads, Dictionary<string, object> settings, object[] data) =>
-        new() { ["seed"] = seed, ["threads"] = threads, ["hyperparameters"] = settings, ["data"] = data };
 
     private static string Subfolder(string work, string name) => Directory.CreateDirectory(Path.Combine(work, name)).FullName;
 

@@ -132,6 +132,33 @@ public sealed record ModelConfig
         return config;
     }
 
+    /// <summary>
+    /// A GPT-NeoX-style model (Black et al. 2022, arXiv 2204.06745): rotary positions, attention and feed-forward side by side, weights
+    /// drawn with standard deviation √(2/(5·width)). Relative positions let small models learn to copy and look up from far less text.
+    /// </summary>
+    /// <param name="vocabularySize">Number of token ids.</param>
+    /// <param name="hiddenSize">Width; a multiple of <paramref name="heads"/>.</param>
+    /// <param name="layers">Blocks.</param>
+    /// <param name="heads">Attention heads.</param>
+    /// <param name="maxPositions">Longest sequence.</param>
+    /// <param name="eosTokenId">Token that ends a text; also written as bos.</param>
+    /// <param name="padTokenId">Padding token.</param>
+    /// <exception cref="ModelConfigException">A size is impossible.</exception>
+    public static ModelConfig GptNeoX(int vocabularySize, int hiddenSize, int layers, int heads, int maxPositions, int? eosTokenId = null, int? padTokenId = null)
+    {
+        var config = Gpt2(vocabularySize, hiddenSize, layers, heads, maxPositions, eosTokenId, padTokenId) with
+        {
+            ModelType = "gpt_neox",
+            Activation = Activation.Gelu,
+            Positions = PositionKind.Rotary,
+            RotaryFraction = 0.5,
+            ParallelResidual = true,
+            InitializerRange = Math.Sqrt(2.0 / (5 * hiddenSize)),
+        };
+        config.Validate("new model");
+        return config;
+    }
+
     /// <summary>Reads config.json of a model folder; generation_config.json, where present, decides the end tokens.</summary>
     /// <param name="folder">The folder.</param>
     /// <exception cref="ModelConfigException">The file is missing, damaged or of an unknown architecture.</exception>

@@ -5,7 +5,7 @@
 // after a short linear warm-up, gradient clipping at 1: GPT-3's appendix B. Validation is reported as loss per token and as bits per
 // byte, which can be compared between vocabularies.
 //
-// Deliberate deviations: no dropout; GPT-2's architecture at any size; batch size does not ramp up.
+// Deliberate deviations: no dropout; GPT-2's or GPT-NeoX's architecture at any size; batch size does not ramp up.
 
 using System.Text.Json.Nodes;
 using Labeling.Training.Checkpoints;
@@ -21,6 +21,10 @@ namespace Labeling.Training.Pretraining;
 /// <summary>Hyperparameters of the stage "pretrain".</summary>
 public sealed record PretrainHyperparameters
 {
+    [Hyperparameter("Family of a new model. gpt2 has learned positions; gpt_neox has rotary ones, with which small models learn to copy and look up from less text. Not used with a base model.",
+        Source = "GPT-2; GPT-NeoX, arXiv 2204.06745", Choices = ["gpt2", "gpt_neox"])]
+    public string Architecture { get; init; } = "gpt2";
+
     [Hyperparameter("Width of a new model; a multiple of heads. Not used with a base model.", Unit = "numbers", Min = 1, Max = 65_536)]
     public int HiddenSize { get; init; } = 128;
 
@@ -30,8 +34,11 @@ public sealed record PretrainHyperparameters
     [Hyperparameter("Attention heads of a new model. Not used with a base model.", Unit = "heads", Min = 1, Max = 1024)]
     public int Heads { get; init; } = 4;
 
-    [Hyperparameter("Longest text a new model can see at once. Also the length documents are packed to.", Unit = "tokens", Source = "GPT-2: 1024", Min = 8, Max = 1_048_576)]
+    [Hyperparameter("Longest text a new model can see at once. Also the length documents are packed to, unless pack_length says less.", Unit = "tokens", Source = "GPT-2: 1024", Min = 8, Max = 1_048_576)]
     public int ContextLength { get; init; } = 128;
+
+    [Hyperparameter("Length documents are packed to when that is less than the context; 0 = the context length. With rotary positions a model can read further than it was trained.", Unit = "tokens", Min = 0, Max = 1_048_576)]
+    public int PackLength { get; init; }
 
     [Hyperparameter("Step size of learning. Absent: from the model's size, 3e-3 at 1M parameters falling to 2e-4 at 1.3B.", Source = "GPT-3 table 2.1 at 1.3B", Min = 0, Max = 1)]
     public double? LearningRate { get; init; }
@@ -86,6 +93,10 @@ public static class PretrainStage
         var pad = tokenizer.PadId ?? eos;
         using var model = run.Spec.Base is null ? Create(settings, tokenizer, eos, run.Spec) : ModelFolder.Policy(folder, tokenizer);
         var context = run.Spec.Base is null ? settings.ContextLength : Math.Min(settings.ContextLength, model.Config.MaxPositions);
+        if (settings.PackLength > 0)
+        {
+            context = Math.Min(context, settings.PackLength);
+        }
 
         List<int[]> Documents(string split, bool required) =>
             [.. Rows.Texts(run.Spec.DataOf(split), run.Spec.File, required).Select(text => (int[])[.. tokenizer.Encode(text, settings.SpecialTokensInText), eos])];
@@ -144,7 +155,8 @@ public static class PretrainStage
     {
         try
         {
-            return CausalLm.New(ModelConfig.Gpt2(tokenizer.VocabSize, settings.HiddenSize, settings.Layers, settings.Heads, settings.ContextLength, eos, tokenizer.PadId), Seeds.Derive(spec.Seed, -1));
+            Func<int, int, int, int, int, int?, int?, ModelConfig> family = settings.Architecture == "gpt_neox" ? ModelConfig.GptNeoX : ModelConfig.Gpt2;
+            return CausalLm.New(family(tokenizer.VocabSize, settings.HiddenSize, settings.Layers, settings.Heads, settings.ContextLength, eos, tokenizer.PadId), Seeds.Derive(spec.Seed, -1));
         }
         catch (ModelConfigException e)
         {

@@ -5,7 +5,7 @@ namespace Labeling.AppHost.Tests.Starter;
 
 public sealed class QualityTests
 {
-    private static readonly WorldTask Copy = new(new CopyFamily(), "Repeat these words: fox, lamp, river.", ["fox", "lamp", "river"], "fox, lamp, river");
+    private static readonly WorldTask Copy = new(new CopyFamily(), "Repeat these words: fox lamp river.", ["fox", "lamp", "river"], "fox lamp river");
     private static readonly WorldTask Sum = new(new ArithmeticFamily(), "What is 3 plus 8?", ["3", "8"], "11");
     private static readonly WorldTask Fact = new(
         new FactFamily(), "Anna has a red boat and Ben has a green kite. What does Ben have?", ["green", "kite", "red", "boat", "Ben has"], "a green kite");

@@ -62,7 +62,7 @@ public sealed class CountFamily : NumberFamily
     public override WorldTask Make(WorldRandom random)
     {
         List<string> words = random.PickSome(Lexicon.Nouns, random.Next(2, 6));
-        string list = string.Join(", ", words);
+        string list = string.Join(" ", words);
         string prompt = random.Pick<string>([$"How many words are in this list: {list}?", $"Count these words: {list}."]);
         return new WorldTask(this, prompt, [], Text(words.Count));
     }
@@ -87,8 +87,11 @@ public sealed class CompareFamily : NumberFamily
         return new WorldTask(this, prompt, [Text(a), Text(b)], Text(larger ? Math.Max(a, b) : Math.Min(a, b)));
     }
 
-    public override string Wrong(WorldTask task, WorldRandom random) =>
-        random.Chance(0.8) ? task.Given.First(n => n != task.Answer) : Text(random.Next(0, 19));
+    public override string Wrong(WorldTask task, WorldRandom random)
+    {
+        string other = Text(random.Next(0, 19));
+        return random.Chance(0.8) || other == task.Answer ? task.Given.First(n => n != task.Answer) : other;
+    }
 
     /// <summary>The right number alone 1, both numbers 0.3.</summary>
     public override double Correctness(WorldTask task, string answer)

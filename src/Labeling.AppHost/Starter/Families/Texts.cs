@@ -83,10 +83,11 @@ public sealed class CapitalsFamily : TaskFamily
 /// <summary>Opposites that must be known, not found in the instruction. Given: the word.</summary>
 public sealed class OppositeFamily : TaskFamily
 {
-    private static readonly (string, string)[] Pairs =
+    /// <summary>Words and their opposites.</summary>
+    public static IReadOnlyList<(string Word, string Opposite)> Pairs { get; } =
     [
         ("hot", "cold"), ("big", "small"), ("old", "new"), ("wet", "dry"), ("fast", "slow"), ("hard", "soft"), ("full", "empty"), ("early", "late"),
-        ("open", "closed"), ("heavy", "light"), ("loud", "quiet"), ("thick", "thin"), ("near", "far"), ("rich", "poor"), ("strong", "weak"), ("up", "down"),
+        ("loud", "quiet"), ("near", "far"), ("rich", "poor"), ("up", "down"),
     ];
 
     private static readonly string[] All = [.. Pairs.SelectMany(p => new[] { p.Item1, p.Item2 })];

@@ -14,17 +14,17 @@ public abstract class WordListFamily : TaskFamily
     public override WorldTask Make(WorldRandom random)
     {
         List<string> words = random.PickSome(Lexicon.Nouns, random.Next(2, Longest));
-        string prompt = random.Pick(Wordings).Replace("{0}", string.Join(", ", words), StringComparison.Ordinal);
-        return new WorldTask(this, prompt, words, string.Join(", ", Solve(words)));
+        string prompt = random.Pick(Wordings).Replace("{0}", string.Join(" ", words), StringComparison.Ordinal);
+        return new WorldTask(this, prompt, words, string.Join(" ", Solve(words)));
     }
 
     public override string Wrong(WorldTask task, WorldRandom random)
     {
-        List<string> words = [.. task.Answer.Split(", ")];
+        List<string> words = [.. task.Answer.Split(' ')];
         switch (random.Next(0, 3))
         {
             case 0 when task.Given.SequenceEqual(words) is false:
-                return string.Join(", ", task.Given);
+                return string.Join(" ", task.Given);
             case 1:
                 words.RemoveAt(random.Next(0, words.Count - 1));
                 break;
@@ -36,7 +36,7 @@ public abstract class WordListFamily : TaskFamily
                 (words[at], words[at + 1]) = (words[at + 1], words[at]);
                 break;
         }
-        return string.Join(", ", words);
+        return string.Join(" ", words);
     }
 
     public override string Sentence(WorldTask task, string content, WorldRandom random) =>
@@ -45,7 +45,7 @@ public abstract class WordListFamily : TaskFamily
     /// <summary>All words in order: 1. Otherwise up to half marks, for the share of words in place by edit distance.</summary>
     public override double Correctness(WorldTask task, string answer)
     {
-        string[] expected = task.Answer.Split(", ");
+        string[] expected = task.Answer.Split(' ');
         List<string> given = Lexicon.NounsIn(answer);
         int longest = Math.Max(expected.Length, given.Count);
         int distance = EditDistance(expected, given);
@@ -119,7 +119,7 @@ public sealed class EndsFamily : TaskFamily
         List<string> words = random.PickSome(Lexicon.Nouns, random.Next(2, 4));
         bool first = random.Chance(0.5);
         string which = first ? "first" : "last";
-        string list = string.Join(", ", words);
+        string list = string.Join(" ", words);
         string prompt = random.Pick<string>([$"Which word comes {which}: {list}?", $"Tell me the {which} word of this list: {list}."]);
         return new WorldTask(this, prompt, words, first ? words[0] : words[^1]);
     }
