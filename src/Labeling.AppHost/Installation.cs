@@ -1,6 +1,7 @@
 using System.Text;
 using Labeling.AppHost.Starter;
 using Labeling.Core;
+using Labeling.Core.Data;
 using Labeling.Core.Features.Models;
 using Labeling.Core.Features.People;
 using Labeling.Core.Features.Projects;
@@ -8,6 +9,7 @@ using Labeling.Core.Features.Prompts;
 using Labeling.Core.Model;
 using Labeling.Core.Pipeline;
 using Mediator;
+using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 
@@ -59,7 +61,16 @@ internal sealed class Installation : IAsyncDisposable
 
     public ValueTask DisposeAsync() => services.DisposeAsync();
 
-    private async Task<T> SendAsync<T>(Core.Pipeline.IRequest<T> request, CancellationToken cancellation)
+    /// <summary>Whoever has been an admin for longest; null while there is none.</summary>
+    public async Task<Guid?> FirstAdminAsync(CancellationToken cancellation)
+    {
+        await using var scope = services.CreateAsyncScope();
+        var people = await scope.ServiceProvider.GetRequiredService<LabelingDbContext>().Users.AsNoTracking()
+            .Where(person => person.DisabledAt == null).OrderBy(person => person.CreatedAt).Select(person => new { person.Id, person.Roles }).ToListAsync(cancellation);
+        return people.Find(person => person.Roles.HasFlag(Roles.Admin))?.Id;
+    }
+
+    public async Task<T> SendAsync<T>(Core.Pipeline.IRequest<T> request, CancellationToken cancellation)
     {
         await using var scope = services.CreateAsyncScope();
         var result = await scope.ServiceProvider.GetRequiredService<ISender>().Send(request, cancellation);

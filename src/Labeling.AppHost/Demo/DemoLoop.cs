@@ -159,8 +159,11 @@ internal sealed class DemoLoop(DemoPeople people, DemoPlan plan, int seed, DemoP
             .Select(r => r.Answers.Select(a => new JudgedAnswer(a.Rank, Quality.Utility(TaskOf(r.Messages), a.Text), scores[a.CompletionId])).ToArray())];
 
         List<Compared> compared = [.. (await people.Admin.RankingsAsync(_project, ComparisonBatch, cancel)).Select(r => new Compared(TaskOf(r.Messages), ByModel(r)))];
+        // A prompt to which all three models gave the very same answer was not shown to anybody: a tie.
+        int same = plan.ComparedPrompts - compared.Count;
         Interval Wins(Guid first, Guid second) => Comparisons.WinRate(compared
-            .Where(c => c.Answers.ContainsKey(first) && c.Answers.ContainsKey(second)).Select(c => (c.Answers[first].Rank, c.Answers[second].Rank)));
+            .Where(c => c.Answers.ContainsKey(first) && c.Answers.ContainsKey(second)).Select(c => (c.Answers[first].Rank, c.Answers[second].Rank))
+            .Concat(Enumerable.Repeat((1, 1), same)));
         double Truth(Guid model) => compared.Where(c => c.Answers.ContainsKey(model)).Average(c => Quality.Utility(c.Task, c.Answers[model].Text));
         Interval sft = Wins(models.Sft, models.Base), ppo = Wins(models.Ppo, models.Sft);
         _seconds["total"] = _total.Elapsed.TotalSeconds;

@@ -1,16 +1,10 @@
 using System.Security.Cryptography;
 using Labeling.AppHost.Starter;
-using Labeling.Core;
-using Labeling.Core.Data;
 using Labeling.Core.Features.ApiKeys;
 using Labeling.Core.Features.Models;
 using Labeling.Core.Features.People;
 using Labeling.Core.Model;
 using Labeling.Core.Pipeline;
-using Mediator;
-using Microsoft.EntityFrameworkCore;
-using Microsoft.Extensions.Configuration;
-using Microsoft.Extensions.DependencyInjection;
 
 namespace Labeling.AppHost.Demo;
 
@@ -20,13 +14,13 @@ namespace Labeling.AppHost.Demo;
 /// </summary>
 internal sealed class DemoPeople : IAsyncDisposable
 {
-    private readonly ServiceProvider _services;
+    private readonly Installation _installation;
     private readonly string _address;
     private Actor _admin;
 
-    private DemoPeople(ServiceProvider services, string address)
+    private DemoPeople(Installation installation, string address)
     {
-        _services = services;
+        _installation = installation;
         _address = address;
     }
 
@@ -41,13 +35,7 @@ internal sealed class DemoPeople : IAsyncDisposable
 
     public static async Task<DemoPeople> LetInAsync(LabelingHost host, int seed, CancellationToken cancel)
     {
-        IConfiguration configuration = new ConfigurationBuilder().AddInMemoryCollection(new Dictionary<string, string?>
-        {
-            [$"ConnectionStrings:{LabelingCore.ConnectionStringName}"] = host.ConnectionString,
-            ["Labeling:DataFolder"] = host.DataFolder,
-        }).Build();
-        ServiceProvider services = new ServiceCollection().AddLogging().AddSingleton(configuration).AddLabelingCore(configuration).BuildServiceProvider();
-        DemoPeople people = new(services, host.Address);
+        DemoPeople people = new(new Installation(host.ConnectionString, host.DataFolder), host.Address);
         try
         {
             people.Admin = await people.AdminAsync(cancel);
@@ -69,7 +57,7 @@ internal sealed class DemoPeople : IAsyncDisposable
     }
 
     /// <summary>Registers the model that comes with the program in a project.</summary>
-    public Task<Guid> RegisterBaseAsync(Guid project, CancellationToken cancel) => SendAsync(
+    public Task<Guid> RegisterBaseAsync(Guid project, CancellationToken cancel) => _installation.SendAsync(
         new RegisterModel(Actor.System, Guid.CreateVersion7(), project, "Starter model", ModelKind.Policy, StarterModel.Folder, "Pre-trained on raw text of the starter world."), cancel);
 
     public async ValueTask DisposeAsync()
@@ -79,24 +67,21 @@ internal sealed class DemoPeople : IAsyncDisposable
             site.Dispose();
         foreach ((_, SiteClient site) in Judges)
             site.Dispose();
-        await _services.DisposeAsync();
+        await _installation.DisposeAsync();
     }
 
     private async Task<SiteClient> AdminAsync(CancellationToken cancel)
     {
-        CreatedInvitation? setup = await SendAsync(new EnsureSetupInvitation(Actor.System), cancel);
+        CreatedInvitation? setup = await _installation.InviteFirstAdminAsync(cancel);
         Guid id;
         if (setup is not null)
         {
             SignIn = ("admin@demo.example", Password());
-            id = await SendAsync(new AcceptInvitation(Actor.Anonymous, setup.Token, SignIn.Value.Email, "Admin", SignIn.Value.Password), cancel);
+            id = await _installation.SendAsync(new AcceptInvitation(Actor.Anonymous, setup.Token, SignIn.Value.Email, "Admin", SignIn.Value.Password), cancel);
         }
         else
         {
-            await using AsyncServiceScope scope = _services.CreateAsyncScope();
-            LabelingDbContext database = scope.ServiceProvider.GetRequiredService<LabelingDbContext>();
-            List<AppUser> people = await database.Users.AsNoTracking().Where(u => u.DisabledAt == null).OrderBy(u => u.CreatedAt).ToListAsync(cancel);
-            id = people.Find(u => u.Roles.HasFlag(Roles.Admin))?.Id
+            id = await _installation.FirstAdminAsync(cancel)
                 ?? throw new HostException("Nobody on this site is an admin. Run the demo on a data folder of its own: --data <new folder>");
         }
         _admin = Actor.Person(id);
@@ -105,23 +90,16 @@ internal sealed class DemoPeople : IAsyncDisposable
 
     private async Task<SiteClient> InviteAsync(string name, Roles roles, CancellationToken cancel)
     {
-        CreatedInvitation invitation = await SendAsync(new CreateInvitation(_admin, roles, "Demo"), cancel);
+        CreatedInvitation invitation = await _installation.SendAsync(new CreateInvitation(_admin, roles, "Demo"), cancel);
         // A demo may be played twice on one site; addresses are used once.
         string email = $"{name.ToLowerInvariant().Replace(' ', '.')}.{Guid.NewGuid().ToString("n")[..6]}@demo.example";
-        return await WithKeyAsync(await SendAsync(new AcceptInvitation(Actor.Anonymous, invitation.Token, email, name, Password()), cancel), cancel);
+        return await WithKeyAsync(await _installation.SendAsync(new AcceptInvitation(Actor.Anonymous, invitation.Token, email, name, Password()), cancel), cancel);
     }
 
     private async Task<SiteClient> WithKeyAsync(Guid person, CancellationToken cancel)
     {
-        CreatedApiKey key = await SendAsync(new CreateApiKey(Actor.System, "Demo", person), cancel);
+        CreatedApiKey key = await _installation.SendAsync(new CreateApiKey(Actor.System, "Demo", person), cancel);
         return new SiteClient(_address, key.Secret);
-    }
-
-    private async Task<T> SendAsync<T>(Labeling.Core.Pipeline.IRequest<T> request, CancellationToken cancel)
-    {
-        await using AsyncServiceScope scope = _services.CreateAsyncScope();
-        Result<T> result = await scope.ServiceProvider.GetRequiredService<ISender>().Send(request, cancel);
-        return result.Ok ? result.Value : throw new HostException($"{request.GetType().Name}: {result.Problem!.Message}");
     }
 
     private static string Password() => $"Demo-{Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(8))}";

@@ -16,7 +16,7 @@ public sealed class StarterModel
     public const int Seed = 1;
 
     private const int PrimerPages = 60_000;
-    private const int Documents = 130_000;
+    private const int Documents = 80_000;
     private const int ValidationDocuments = 1_000;
 
     private static readonly Dictionary<string, object> TokenizerSettings = new() { ["vocab_size"] = 768 };
@@ -33,7 +33,7 @@ public sealed class StarterModel
         ["batch_size"] = 16,
         ["learning_rate"] = 3e-3,
         ["min_learning_rate_ratio"] = 1.0,
-        ["max_steps"] = 1000,
+        ["max_steps"] = 1200,
         ["checkpoint_every"] = 200,
     };
 
