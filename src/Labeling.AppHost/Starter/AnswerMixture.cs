@@ -7,7 +7,7 @@ namespace Labeling.AppHost.Starter;
 public sealed record AnswerMixture(double Accuracy, double OffTopic, IReadOnlyList<double> Styles)
 {
     /// <summary>How the world's raw text answers: often badly.</summary>
-    public static AnswerMixture RawText { get; } = new(0.7, 0.05, [0.12, 0.26, 0.24, 0.16, 0.16, 0.06]);
+    public static AnswerMixture RawText { get; } = new(0.75, 0.05, [0.12, 0.26, 0.24, 0.16, 0.16, 0.06]);
 
     public string Answer(WorldTask task, WorldRandom random)
     {

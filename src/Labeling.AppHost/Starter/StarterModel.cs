@@ -16,7 +16,7 @@ public sealed class StarterModel
     public const int Seed = 1;
 
     private const int PrimerPages = 60_000;
-    private const int Documents = 80_000;
+    private const int Documents = 180_000;
     private const int ValidationDocuments = 1_000;
 
     private static readonly Dictionary<string, object> TokenizerSettings = new() { ["vocab_size"] = 768 };

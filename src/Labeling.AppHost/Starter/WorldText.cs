@@ -4,15 +4,19 @@ namespace Labeling.AppHost.Starter;
 
 /// <summary>
 /// Raw text of the world, for pre-training: conversations in the chat layout and the same in plain letters, with good and bad answers mixed as
-/// people's text has them, and pages of a primer. Some conversations go on with what the asker says to the answer, as threads do; a model that reads these learns what answers please.
+/// people's text has them, and pages of a primer. Many conversations carry a reader's mark or go on with what
+/// the asker says to the answer, as threads and rated logs do; a model that reads these learns what answers please.
 /// No held-out prompt occurs.
 /// </summary>
 public static class WorldText
 {
-    private static readonly string[] Delighted = ["Thank you, well said!", "Perfect, thank you!", "That is just right."];
-    private static readonly string[] Content = ["Thanks.", "Yes, that is right.", "Right."];
-    private static readonly string[] Doubtful = ["Not quite.", "Hmm, that is not it.", "You could do better."];
-    private static readonly string[] Annoyed = ["No, that is wrong.", "Wrong.", "That does not help me."];
+    private static readonly string[] Marks = ["bad", "poor", "fair", "good", "great"];
+
+    private static readonly string[][] Replies =
+    [
+        ["No, that is wrong.", "Wrong.", "That does not help me."], ["Not quite.", "Hmm, that is not it."], ["Well, thanks.", "All right."], ["Thanks.", "Yes, that is right."],
+        ["Thank you, well said!", "Perfect, thank you!"],
+    ];
 
     /// <summary>Raw text without end; the caller takes as many documents as it needs.</summary>
     public static IEnumerable<string> Documents(int seed) => Draw(WorldRandom.For(seed, "raw text"), random => random.Chance(0.8) ? Conversation(random) : PrimerPage(random));
@@ -81,7 +85,7 @@ public static class WorldText
             (string word, string opposite) = random.Pick(OppositeFamily.Pairs);
             return random.Chance(0.5) ? $"Not {word} is {opposite}." : $"Not {opposite} is {word}.";
         }
-        int a = random.Next(0, 19), b = random.Next(0, 19);
+        int a = random.Next(0, 12), b = random.Next(0, 12);
         return a == b ? $"{a} is {b}." : a > b ? $"{a} is larger than {b}." : $"{a} is smaller than {b}.";
     }
 
@@ -92,16 +96,20 @@ public static class WorldText
             task = random.Pick(StarterWorld.Families).Make(random);
         while (StarterWorld.SplitOf(task.Prompt) == WorldSplit.HeldOut);
         string answer = AnswerMixture.RawText.Answer(task, random);
-        string? reaction = random.Chance(0.4) ? Reaction(task, answer, random) : null;
+        int mark = Mark(task, answer, random);
+        string reply = random.Chance(0.2) ? random.Pick(Replies[mark]) : "";
+        bool marked = random.Chance(0.7);
         // The layout of the tokenizer's chat template; the trainer adds the end token after each document.
-        return random.Chance(0.8)
-            ? $"<|user|>{task.Prompt}<|assistant|>{answer}" + (reaction is null ? "" : $"<|end|><|user|>{reaction}")
-            : $"Question: {task.Prompt}\nAnswer: {answer}" + (reaction is null ? "" : $"\nReply: {reaction}");
+        if (random.Chance(0.8))
+            return $"<|user|>{task.Prompt}<|assistant|>{answer}"
+                + (marked || reply.Length > 0 ? "<|end|>" : "") + (marked ? Marks[mark] : "") + (reply.Length > 0 ? $"<|user|>{reply}" : "");
+        return $"Question: {task.Prompt}\nAnswer: {answer}" + (marked ? $"\nReaders: {Marks[mark]}" : "") + (reply.Length > 0 ? $"\nReply: {reply}" : "");
     }
 
-    private static string Reaction(WorldTask task, string answer, WorldRandom random)
+    /// <summary>What readers thought of an answer, from 0 to 4.</summary>
+    private static int Mark(WorldTask task, string answer, WorldRandom random)
     {
-        double felt = Quality.Utility(task, answer) + (0.2 * random.Gumbel());
-        return random.Pick(felt switch { > 2.9 => Delighted, > 2.0 => Content, > 1.0 => Doubtful, _ => Annoyed });
+        double felt = Quality.Utility(task, answer) + (0.15 * random.Gumbel());
+        return felt switch { > 3.0 => 4, > 2.4 => 3, > 1.7 => 2, > 0.9 => 1, _ => 0 };
     }
 }

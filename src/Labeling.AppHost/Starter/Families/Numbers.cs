@@ -61,7 +61,7 @@ public sealed class CountFamily : NumberFamily
 
     public override WorldTask Make(WorldRandom random)
     {
-        List<string> words = random.PickSome(Lexicon.Nouns, random.Next(2, 6));
+        List<string> words = random.PickSome(Lexicon.Nouns, random.Next(2, 5));
         string list = string.Join(" ", words);
         string prompt = random.Pick<string>([$"How many words are in this list: {list}?", $"Count these words: {list}."]);
         return new WorldTask(this, prompt, [], Text(words.Count));
@@ -77,8 +77,8 @@ public sealed class CompareFamily : NumberFamily
 
     public override WorldTask Make(WorldRandom random)
     {
-        int a = random.Next(0, 19);
-        int b = random.Next(0, 18);
+        int a = random.Next(0, 12);
+        int b = random.Next(0, 11);
         if (b >= a)
             b++;
         bool larger = random.Chance(0.5);
@@ -89,7 +89,7 @@ public sealed class CompareFamily : NumberFamily
 
     public override string Wrong(WorldTask task, WorldRandom random)
     {
-        string other = Text(random.Next(0, 19));
+        string other = Text(random.Next(0, 12));
         return random.Chance(0.8) || other == task.Answer ? task.Given.First(n => n != task.Answer) : other;
     }
 

@@ -71,7 +71,7 @@ public sealed class CopyFamily : WordListFamily
 {
     public override string Name => "copy";
 
-    protected override int Longest => 5;
+    protected override int Longest => 4;
 
     protected override IReadOnlyList<string> Wordings { get; } =
         ["Repeat these words: {0}.", "Copy this list: {0}.", "Please say after me: {0}.", "Write the following words again: {0}."];
@@ -85,7 +85,7 @@ public sealed class ReverseFamily : WordListFamily
 {
     public override string Name => "reverse";
 
-    protected override int Longest => 4;
+    protected override int Longest => 3;
 
     protected override IReadOnlyList<string> Wordings { get; } =
         ["Reverse the order of these words: {0}.", "Write this list backwards: {0}.", "Say these words from last to first: {0}."];
