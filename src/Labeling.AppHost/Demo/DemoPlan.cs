@@ -5,6 +5,18 @@ internal sealed record DemoPlan
 {
     public static DemoPlan Default { get; } = new();
 
+    /// <summary>The same loop in a minute, to see that everything works together. It is too little to learn from.</summary>
+    public static DemoPlan Quick { get; } = new()
+    {
+        Demonstrations = 40,
+        RankedPrompts = 40,
+        RankedForValidation = 10,
+        PracticePrompts = 40,
+        ComparedPrompts = 20,
+        Sft = new() { ["epochs"] = 1 },
+        Ppo = new() { ["episodes"] = 64, ["batch_size"] = 32, ["max_new_tokens"] = 40 },
+    };
+
     /// <summary>Demonstrations people write.</summary>
     public int Demonstrations { get; init; } = 480;
 
