@@ -86,8 +86,11 @@ internal sealed class LeaseKeeper : IAsyncDisposable
     private static bool IsDatabaseAway(Exception? error) => error switch
     {
         null => false,
-        PostgresException { SqlState: PostgresErrorCodes.AdminShutdown or PostgresErrorCodes.CrashShutdown or PostgresErrorCodes.CannotConnectNow or PostgresErrorCodes.TooManyConnections
-            or PostgresErrorCodes.DiskFull } => true,
+        PostgresException
+        {
+            SqlState: PostgresErrorCodes.AdminShutdown or PostgresErrorCodes.CrashShutdown or PostgresErrorCodes.CannotConnectNow or PostgresErrorCodes.TooManyConnections
+            or PostgresErrorCodes.DiskFull
+        } => true,
         PostgresException => false,
         NpgsqlException or TimeoutException => true,
         DbUpdateException or InvalidOperationException => IsDatabaseAway(error.InnerException),

@@ -14,7 +14,13 @@ public sealed class SampledAnswersTests : IDisposable
     {
         File.WriteAllLines(_file, rows.Select(row => JsonSerializer.Serialize(new
         {
-            prompt_id = row.Prompt, model_id = _model, index = row.Index, completion = row.Text, finish_reason = "stop", tokens = 3, seed = 5,
+            prompt_id = row.Prompt,
+            model_id = _model,
+            index = row.Index,
+            completion = row.Text,
+            finish_reason = "stop",
+            tokens = 3,
+            seed = 5,
         })));
         var run = new TrainingRun { Name = "r", Hyperparameters = "{}", CreateRankingTasks = true, Models = [new() { ModelId = _model, Role = RunModelRole.Sampled }] };
         return new(run, new(1, 1), _file);

@@ -66,7 +66,9 @@ public sealed class RunFolder : IDisposable
         {
             WriteAtomically("run.pid", new JsonObject
             {
-                ["pid"] = self.Id, ["started"] = self.StartTime.ToUniversalTime().ToString("O", CultureInfo.InvariantCulture), ["machine"] = Environment.MachineName,
+                ["pid"] = self.Id,
+                ["started"] = self.StartTime.ToUniversalTime().ToString("O", CultureInfo.InvariantCulture),
+                ["machine"] = Environment.MachineName,
             });
         }
         log = Append("log.txt");

@@ -28,12 +28,30 @@ internal static class Given
             var prompt = Seed.Prompt(db, owner, $"Which is best? {Guid.NewGuid()}");
             var task = new LabelingTask
             {
-                Id = Guid.CreateVersion7(), ProjectId = project, PromptId = prompt.Id, Kind = TaskKind.Ranking, State = TaskState.Open, Overlap = 1, Batch = batch, CreatedAt = DateTimeOffset.UtcNow,
+                Id = Guid.CreateVersion7(),
+                ProjectId = project,
+                PromptId = prompt.Id,
+                Kind = TaskKind.Ranking,
+                State = TaskState.Open,
+                Overlap = 1,
+                Batch = batch,
+                CreatedAt = DateTimeOffset.UtcNow,
             };
             var completions = answers.Select((text, i) => new Completion
             {
-                Id = Guid.CreateVersion7(), PromptId = prompt.Id, Source = CompletionSource.Model, Text = text, ModelId = model.Id, RunId = run.Id, SampleIndex = i, Temperature = 1, TopP = 1, Seed = i,
-                TokenCount = 3, FinishReason = "stop", CreatedAt = DateTimeOffset.UtcNow,
+                Id = Guid.CreateVersion7(),
+                PromptId = prompt.Id,
+                Source = CompletionSource.Model,
+                Text = text,
+                ModelId = model.Id,
+                RunId = run.Id,
+                SampleIndex = i,
+                Temperature = 1,
+                TopP = 1,
+                Seed = i,
+                TokenCount = 3,
+                FinishReason = "stop",
+                CreatedAt = DateTimeOffset.UtcNow,
             }).ToList();
             db.Completions.AddRange(completions);
             task.Completions.AddRange(completions.Select((c, i) => new TaskCompletion { TaskId = task.Id, CompletionId = c.Id, Ordinal = i }));
