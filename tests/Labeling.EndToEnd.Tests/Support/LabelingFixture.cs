@@ -22,6 +22,8 @@ public sealed class LabelingFixture : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         var chromium = await Chromium.FindAsync();
+        // A busy machine is no finding: what has to appear gets half a minute.
+        Assertions.SetDefaultExpectTimeout(30_000);
         _playwright = await Playwright.CreateAsync();
         _browser = await _playwright.Chromium.LaunchAsync(new() { ExecutablePath = chromium, Headless = true, Args = Chromium.Arguments });
         _site = await RunningSite.StartAsync();

@@ -39,6 +39,7 @@ internal sealed class Person(string name, IBrowserContext context, IPage page, U
     {
         Directory.CreateDirectory(Pictures);
         var stem = Path.Combine(Pictures, $"{name}-{++_pictures:00}-{what}");
+        await page.EvaluateAsync("scrollTo(0, 0)");
         await page.ScreenshotAsync(new() { Path = stem + ".png", FullPage = true });
         await page.SetViewportSizeAsync(390, 844);
         await page.ScreenshotAsync(new() { Path = stem + "-phone.png", FullPage = true });
