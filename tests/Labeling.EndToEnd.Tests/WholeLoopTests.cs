@@ -214,7 +214,7 @@ public sealed class WholeLoopTests(LabelingFixture labeling)
             await Expect(answers.First).ToBeFocusedAsync();
             var k = await answers.CountAsync();
             Assert.InRange(k, 2, 4);
-            Assert.DoesNotMatch("(?i)sft|ppo|checkpoint|model [0-9]", await cleo.Page.GetByRole(AriaRole.Main).InnerTextAsync());
+            Assert.DoesNotMatch(@"(?i)\b(sft|ppo|starter model|checkpoint)\b", await cleo.Page.GetByRole(AriaRole.Main).InnerTextAsync());
 
             for (var i = 1; i <= k; i++)
             {
