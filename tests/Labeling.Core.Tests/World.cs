@@ -165,7 +165,7 @@ public sealed class World : IAsyncDisposable
     /// <summary>Makes a lease run out now, by the database clock, under the lock of its task as every other change.</summary>
     public Task LapseAsync(Guid assignmentId) => SqlAsync(
         $"""
-        select 1 from tasks where id = (select task_id from assignments where id = '{assignmentId}') for update;
+        select 1 from tasks where id = (select task_id from assignments where id = '{assignmentId}') for no key update;
         update assignments set expires_at = clock_timestamp() - interval '1 second' where id = '{assignmentId}';
         update tasks t set next_lapse_at = (select min(expires_at) from assignments a where a.task_id = t.id and a.state = 'active')
         where id = (select task_id from assignments where id = '{assignmentId}');

@@ -107,18 +107,29 @@ public sealed class FaultTests(TinyModel model)
         await using var server = await PostgresServer.StartAsync(durable: false);
         await using var world = await WorkerWorld.CreateAsync(model, await server.CreateDatabaseAsync());
         world.StartWorker();
-        var id = await world.StartSftAsync(epochs: 600);
+        // More than any machine does while the lease runs out.
+        var id = await world.StartSftAsync(epochs: 50_000);
         await world.WaitForStepAsync(id, 30);
         var trainer = world.TrainerPid(id);
         int[] servers = await ServerPidsAsync(server.ConnectionString);
 
         Array.ForEach(servers, pid => Signals.Send(pid, Signals.Stop));
-        await Until(() => StateOf(trainer) == 'T', 30, "the trainer waits");
-        Array.ForEach(servers, pid => Signals.Send(pid, Signals.Continue));
-        await Until(() => StateOf(trainer) != 'T', 30, "the trainer goes on");
+        try
+        {
+            await Until(() => StateOf(trainer) == 'T', 60, "the trainer waits");
+        }
+        finally
+        {
+            Array.ForEach(servers, pid => Signals.Send(pid, Signals.Continue));
+        }
+        await Until(() => StateOf(trainer) != 'T', 60, "the trainer goes on");
 
         NpgsqlConnection.ClearAllPools();
-        Assert.Equal(1, (await world.WaitAsync(id, RunState.Completed)).Attempt);
+        var waiting = await world.ReadAsync(id);
+        await world.WaitForStepAsync(id, waiting.Step + 50);
+        Assert.Equal(trainer, world.TrainerPid(id));
+        await world.SendAsync(new CancelRun(world.Admin, id));
+        Assert.Equal(1, (await world.WaitAsync(id, RunState.Cancelled)).Attempt);
         await world.AssertMetricsCompleteAsync(id);
     }
 

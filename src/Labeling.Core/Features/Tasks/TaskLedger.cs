@@ -30,7 +30,7 @@ public sealed class TaskLedger(LabelingDbContext db)
         }
 
         // Pass over tasks that others are taking at this moment; only when no other is left, wait for those.
-        var taskId = await PickAsync(PickUnlocked, userId, projectId, kind, cancellation) ?? await PickAsync(PickOrWait, userId, projectId, kind, cancellation);
+        var taskId = await PickUnlockedAsync(userId, projectId, kind, cancellation) ?? await PickAsync(PickOrWait, userId, projectId, kind, cancellation);
         if (taskId is not { } picked) return null;
         await LapseAsync(picked, except: null, cancellation);
         var claimed = await db.Database.SqlQuery<ClaimedTask>(
@@ -125,6 +125,20 @@ public sealed class TaskLedger(LabelingDbContext db)
     {
         var found = await db.Database.SqlQueryRaw<Guid>(sql, projectId, kind.ToString().ToLowerInvariant(), userId).ToListAsync(cancellation);
         return found.Count == 0 ? null : found[0];
+    }
+
+    /// <summary>
+    /// A row that changed while its lock was on the way stays locked even when it is passed over. Before waiting for other rows those locks have to go, or two
+    /// people wait for each other.
+    /// </summary>
+    private async Task<Guid?> PickUnlockedAsync(Guid userId, Guid projectId, TaskKind kind, CancellationToken cancellation)
+    {
+        const string before = "before_pick";
+        var transaction = db.Database.CurrentTransaction!;
+        await transaction.CreateSavepointAsync(before, cancellation);
+        var found = await PickAsync(PickUnlocked, userId, projectId, kind, cancellation);
+        if (found is null) await transaction.RollbackToSavepointAsync(before, cancellation);
+        return found;
     }
 
     private const string PickOrWait =
