@@ -43,12 +43,17 @@ public sealed class HostProcess : IAsyncDisposable
         }
     }
 
-    public static HostProcess Start(string dataFolder, int? port = null, params string[] more)
+    public static HostProcess Start(string dataFolder, int? port = null, params string[] more) => Start([], dataFolder, port, more);
+
+    /// <summary>One of the program's commands, with arguments of its own.</summary>
+    public static HostProcess StartCommand(string[] command, string dataFolder) => Start(command, dataFolder, null, []);
+
+    private static HostProcess Start(string[] command, string dataFolder, int? port, string[] more)
     {
         var chosen = port ?? FreePort();
         var own = new DirectoryInfo(AppContext.BaseDirectory);
         var assembly = Path.Combine(own.Parent!.Parent!.FullName, "Labeling.AppHost", own.Name, "Labeling.AppHost.dll");
-        var info = new ProcessStartInfo("dotnet", [assembly, "--port", chosen.ToString(CultureInfo.InvariantCulture), "--data", dataFolder, .. more])
+        var info = new ProcessStartInfo("dotnet", [assembly, .. command, "--port", chosen.ToString(CultureInfo.InvariantCulture), "--data", dataFolder, .. more])
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,

@@ -44,6 +44,7 @@ public sealed class WholeLoopTests(LabelingFixture labeling)
         await Train(ada, project, "reward", new() { ["epochs"] = "4" });
         await Train(ada, project, "ppo", new() { ["episodes"] = "256" });
         await SeeLineage(ada, "ppo-model", "Ben Annotator", "Cleo Ranker");
+        await SeeTheOtherPages(ada, ben);
 
         Assert.True(labeling.Findings.Count == 0, string.Join("\n\n", labeling.Findings));
     }
@@ -72,9 +73,30 @@ public sealed class WholeLoopTests(LabelingFixture labeling)
         var link = admin.Page.GetByLabel("Invitation link");
         await Expect(link).ToBeVisibleAsync();
         await admin.LookAsync("people");
+        await guest.Page.GotoAsync(await link.InputValueAsync());
+        await guest.LookAsync("join");
         await guest.AcceptAsync(await link.InputValueAsync(), name, email, Password);
         await Expect(guest.Page.GetByRole(AriaRole.Heading, new() { Name = "Queue" })).ToBeVisibleAsync();
         await guest.LookAsync("queue");
+    }
+
+    /// <summary>What the loop itself does not lead past: signing in, keys, a new project, and the pages that say no.</summary>
+    private async Task SeeTheOtherPages(Person ada, Person ben)
+    {
+        await ada.GoAsync("account/keys");
+        await ada.LookAsync("keys");
+        await ada.GoAsync("admin/projects/new");
+        await ada.LookAsync("new-project");
+        await ada.GoAsync("no/such/page");
+        await ada.LookAsync("not-found");
+        await ben.GoAsync("admin/people");
+        await Expect(ben.Page.GetByText("Make the link")).ToHaveCountAsync(0);
+        await ben.LookAsync("denied");
+
+        await using var stranger = await labeling.ArriveAsync("stranger");
+        await stranger.GoAsync("admin/projects");
+        await Expect(stranger.Page.GetByLabel("Password")).ToBeVisibleAsync();
+        await stranger.LookAsync("sign-in");
     }
 
     private async Task WriteWhileTheServerFalls(Person ben)

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using Labeling.AppHost.Starter;
 using Spectre.Console;
 
 namespace Labeling.AppHost.Demo;
@@ -53,7 +54,7 @@ internal static class DemoCommand
         Row("PPO over SFT, held-out prompts", result.PpoWinRate);
         figures.AddRow("KL of PPO from SFT", string.Create(CultureInfo.InvariantCulture, $"{result.Kl:F2} nats"), "", "");
         foreach ((string model, double utility) in result.Truth)
-            figures.AddRow($"Hidden quality of {model}", string.Create(CultureInfo.InvariantCulture, $"{utility:F2} of 3.5"), "", "");
+            figures.AddRow($"Hidden quality of {model}", string.Create(CultureInfo.InvariantCulture, $"{utility:F2} of {Quality.Best:F1}"), "", "");
         Table times = new Table().Title("Time").AddColumns("Stage", "Seconds");
         foreach ((string stage, double seconds) in result.Seconds)
             times.AddRow(stage.Replace('_', ' '), seconds.ToString("F1", CultureInfo.InvariantCulture));

@@ -33,7 +33,7 @@ internal sealed class DemoLoop(DemoPeople people, DemoPlan plan, int seed, DemoP
                 name = "Demo: the starter world",
                 description = "Scripted people teach the starter model.",
                 guidelineMarkdown = StarterProject.Guideline,
-                rules = new { demonstrationOverlap = 1, rankingOverlap = 1, answersPerPrompt = 4, leaseMinutes = 30 },
+                rules = new { demonstrationOverlap = 1, rankingOverlap = 1, answersPerPrompt = plan.AnswersPerPrompt, leaseMinutes = 30 },
             }, cancel);
         Guid baseModel = await people.RegisterBaseAsync(_project, cancel);
 

@@ -18,27 +18,31 @@ internal sealed record DemoPlan
     };
 
     /// <summary>Demonstrations people write.</summary>
-    public int Demonstrations { get; init; } = 480;
+    public int Demonstrations { get; init; } = 2000;
 
     /// <summary>Prompts whose answers people rank for the reward model.</summary>
-    public int RankedPrompts { get; init; } = 600;
+    public int RankedPrompts { get; init; } = 3000;
 
     /// <summary>Of those, held out to measure the reward model on.</summary>
-    public int RankedForValidation { get; init; } = 120;
+    public int RankedForValidation { get; init; } = 600;
 
     /// <summary>More prompts nobody labels, for PPO to practise on.</summary>
     public int PracticePrompts { get; init; } = 1500;
 
     /// <summary>Held-out prompts of the final comparison.</summary>
-    public int ComparedPrompts { get; init; } = 400;
+    public int ComparedPrompts { get; init; } = 600;
 
-    public Dictionary<string, object> Sft { get; init; } = [];
+    /// <summary>Answers a person ranks at a time.</summary>
+    public int AnswersPerPrompt { get; init; } = 6;
 
-    public Dictionary<string, object> Sampling { get; init; } = new() { ["answers_per_prompt"] = 4, ["max_new_tokens"] = 40 };
+    public Dictionary<string, object> Sft { get; init; } = new() { ["epochs"] = 4 };
+
+    public Dictionary<string, object> Sampling => new() { ["answers_per_prompt"] = AnswersPerPrompt, ["max_new_tokens"] = 40 };
 
     public Dictionary<string, object> Reward { get; init; } = [];
 
-    public Dictionary<string, object> Ppo { get; init; } = new() { ["max_new_tokens"] = 40 };
+    /// <summary>A reward model of a million parameters has holes: a higher price of leaving the SFT policy than the paper's keeps PPO out of them.</summary>
+    public Dictionary<string, object> Ppo { get; init; } = new() { ["episodes"] = 6400, ["kl_coefficient"] = 0.1, ["max_new_tokens"] = 40 };
 
     public Dictionary<string, object> Comparing { get; init; } = new() { ["answers_per_prompt"] = 1, ["max_new_tokens"] = 40 };
 }

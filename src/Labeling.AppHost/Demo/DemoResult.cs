@@ -9,7 +9,7 @@ namespace Labeling.AppHost.Demo;
 /// <param name="SftWinRate">SFT over base, blind, on held-out prompts.</param>
 /// <param name="PpoWinRate">PPO over SFT, the same.</param>
 /// <param name="Kl">Divergence of the PPO policy from the SFT policy, nats per answer.</param>
-/// <param name="Truth">Mean hidden utility of base, SFT and PPO on the held-out prompts, of at most 3.5.</param>
+/// <param name="Truth">Mean hidden utility of base, SFT and PPO on the held-out prompts, of at most <see cref="Starter.Quality.Best"/>.</param>
 /// <param name="Seconds">Wall time by stage, and <c>total</c>.</param>
 public sealed record DemoResult(
     Interval RewardAccuracy, Interval RewardAccuracyOfTruth, Interval RewardAccuracyAgainstTruth, Interval SftWinRate, Interval PpoWinRate, double Kl,

@@ -7,7 +7,7 @@ namespace Labeling.AppHost.Starter;
 public sealed record AnswerMixture(double Accuracy, double OffTopic, IReadOnlyList<double> Styles)
 {
     /// <summary>How the world's raw text answers: often badly.</summary>
-    public static AnswerMixture RawText { get; } = new(0.75, 0.05, [0.12, 0.26, 0.24, 0.16, 0.16, 0.06]);
+    public static AnswerMixture RawText { get; } = new(0.85, 0.04, [0.12, 0.26, 0.24, 0.16, 0.16, 0.06]);
 
     public string Answer(WorldTask task, WorldRandom random)
     {
@@ -28,10 +28,10 @@ public sealed record DemonstrationWriter(string Name, AnswerMixture Habits)
     public static IReadOnlyList<DemonstrationWriter> Everybody { get; } =
     [
         new("Ada", new AnswerMixture(0.97, 0.00, [0.60, 0.35, 0.05, 0.00, 0.00, 0.00])),
-        new("Bruno", new AnswerMixture(0.92, 0.01, [0.15, 0.60, 0.20, 0.00, 0.05, 0.00])),
-        new("Chen", new AnswerMixture(0.90, 0.01, [0.05, 0.30, 0.60, 0.05, 0.00, 0.00])),
-        new("Dina", new AnswerMixture(0.86, 0.02, [0.15, 0.30, 0.05, 0.00, 0.50, 0.00])),
-        new("Emil", new AnswerMixture(0.78, 0.04, [0.05, 0.20, 0.30, 0.43, 0.00, 0.02])),
+        new("Bruno", new AnswerMixture(0.92, 0.01, [0.20, 0.60, 0.15, 0.00, 0.05, 0.00])),
+        new("Chen", new AnswerMixture(0.90, 0.01, [0.10, 0.50, 0.40, 0.00, 0.00, 0.00])),
+        new("Dina", new AnswerMixture(0.86, 0.02, [0.20, 0.40, 0.05, 0.00, 0.35, 0.00])),
+        new("Emil", new AnswerMixture(0.78, 0.04, [0.10, 0.35, 0.30, 0.24, 0.00, 0.01])),
     ];
 
     /// <summary>The person's answer to a task: the same each time they are asked.</summary>

@@ -11,7 +11,7 @@ public sealed class Judge
     /// Size of the noise in units of utility: two judges of the panel agree on 73 % of the pairs that both of them order, as InstructGPT's
     /// labelers did (72.6 +- 1.5 %, section 3.4). Found by simulation; a test repeats it.
     /// </summary>
-    public const double Noise = 0.58;
+    public const double Noise = 0.5;
 
     /// <summary>Answers whose felt utility differs by less than this are called equal.</summary>
     public const double TieGap = 0.12;

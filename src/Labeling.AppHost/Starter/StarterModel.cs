@@ -16,24 +16,24 @@ public sealed class StarterModel
     public const int Seed = 1;
 
     private const int PrimerPages = 60_000;
-    private const int Documents = 180_000;
+    private const int Documents = 200_000;
     private const int ValidationDocuments = 1_000;
 
-    private static readonly Dictionary<string, object> TokenizerSettings = new() { ["vocab_size"] = 768 };
+    private static readonly Dictionary<string, object> TokenizerSettings = new() { ["vocab_size"] = 640 };
 
     // A learning rate that stays high: the primer is there to make the model find copying and looking up, the raw text cools it down.
     private static readonly Dictionary<string, object> PrimerSettings = new()
     {
         ["architecture"] = "gpt_neox",
-        ["hidden_size"] = 128,
+        ["hidden_size"] = 160,
         ["layers"] = 4,
-        ["heads"] = 4,
+        ["heads"] = 5,
         ["context_length"] = 512,
         ["pack_length"] = 128,
         ["batch_size"] = 16,
         ["learning_rate"] = 3e-3,
         ["min_learning_rate_ratio"] = 1.0,
-        ["max_steps"] = 1200,
+        ["max_steps"] = 1500,
         ["checkpoint_every"] = 200,
     };
 

@@ -5,12 +5,11 @@ namespace Labeling.AppHost.Tests.Starter;
 
 public sealed class QualityTests
 {
-    private static readonly WorldTask Copy = new(new CopyFamily(), "Repeat these words: fox lamp river.", ["fox", "lamp", "river"], "fox lamp river");
+    private static readonly WorldTask Copy = new(new CopyFamily(), "Repeat these words: fox lamp moon.", ["fox", "lamp", "moon"], "fox lamp moon");
     private static readonly WorldTask Sum = new(new ArithmeticFamily(), "What is 3 plus 8?", ["3", "8"], "11");
-    private static readonly WorldTask Fact = new(
-        new FactFamily(), "Anna has a red boat and Ben has a green kite. What does Ben have?", ["green", "kite", "red", "boat", "Ben has"], "a green kite");
+    private static readonly WorldTask Fact = new(new FactFamily(), "Anna likes red and Ben likes green. What does Ben like?", ["green", "red", "Ben likes"], "green");
     private static readonly WorldTask Place = new(
-        new FactFamily(), "The cat is in the hall. The owl is in the shed. Where is the cat?", ["in", "hall", "in", "shed", "The cat is"], "in the hall");
+        new FactFamily(), "The cat is in the hall. The owl is in the cellar. Where is the cat?", ["hall", "cellar", "The cat is"], "in the hall");
     private static readonly WorldTask Capitals = new(new CapitalsFamily(), "Shout this: fox.", ["fox"], "FOX");
     private static readonly WorldTask Opposite = new(new OppositeFamily(), "What is the opposite of hot?", ["hot"], "cold");
     private static readonly WorldTask Greeting = new(new GreetingFamily(), "Greet Mara.", ["Hello", "Mara"], "Hello, Mara");
@@ -21,24 +20,26 @@ public sealed class QualityTests
     // Marks worked out by hand from the rules in the families' comments.
     public static TheoryData<WorldTask, string, double> Marks() => new()
     {
-        { Copy, "The words are fox, lamp, river.", 1 },
-        { Copy, "fox lamp river", 1 },
-        { Copy, "fox, river", 0.5 * 2 / 3 },
-        { Copy, "fox, river, lamp", 0.5 * 1 / 3 },
-        { Copy, "fox, lamp, river, owl", 0.5 * 3 / 4 },
+        { Copy, "The words are fox, lamp, moon.", 1 },
+        { Copy, "fox lamp moon", 1 },
+        { Copy, "fox, moon", 0.5 * 2 / 3 },
+        { Copy, "fox, moon, lamp", 0.5 * 1 / 3 },
+        { Copy, "fox, lamp, moon, owl", 0.5 * 3 / 4 },
         { Copy, "What do you mean?", 0 },
         { Sum, "The answer is 11.", 1 },
         { Sum, "3 plus 8 is 11", 1 },
         { Sum, "umm 12", 0.3 },
         { Sum, "It is 20 or 11.", 0.5 },
         { Sum, "eleven", 0 },
-        { Fact, "Ben has a green kite.", 1 },
-        { Fact, "a green boat", 0.3 },
-        { Fact, "a kite", 0.3 },
-        { Fact, "a red boat", 0 },
+        { Fact, "Ben likes green.", 1 },
+        { Fact, "green", 1 },
+        { Fact, "green and red", 0.3 },
+        { Fact, "green or black", 0.3 },
+        { Fact, "Ben likes red.", 0 },
+        { Fact, "Ben likes hall.", 0 },
         { Place, "The cat is in the hall.", 1 },
-        { Place, "in the shed", 0 },
-        { Place, "in the hall or in the shed", 0.3 },
+        { Place, "in the cellar", 0 },
+        { Place, "in the hall or in the cellar", 0.3 },
         { Capitals, "Here it is: FOX.", 1 },
         { Capitals, "Fox", 0.3 },
         { Capitals, "FOX and owl", 0.5 },
@@ -69,21 +70,21 @@ public sealed class QualityTests
 
     [Theory]
     [InlineData("Sure! The answer is 11.", 1)]
-    [InlineData("The answer is 11.", 0.5)]
-    [InlineData("11", 0.25)]
+    [InlineData("The answer is 11.", 0.65)]
+    [InlineData("11", 0.3)]
     [InlineData("umm 11", 0)]
     [InlineData("The answer is", 0)]
-    [InlineData("The answer is 11. It is a nice day today.", 0.2)]
+    [InlineData("The answer is 11. It is a nice day today.", 0.35)]
     [InlineData("Sure! The answer is 11. It is a nice day today.", 0.7)]
-    [InlineData("Sure! umm 11 lol.", 0.2)]
+    [InlineData("Sure! umm 11 lol.", 0.05)]
     [InlineData("I am sorry, but I cannot help with that.", 1)]
     [InlineData("", 0)]
     [InlineData("...", 0)]
-    [InlineData("Sure!", 0.5)]
-    [InlineData("The words are fox lamp river fox lamp river fox lamp river fox lamp river fox lamp river fox lamp river fox lamp river fox lamp river fox lamp river.", 0.2)]
+    [InlineData("Sure!", 0.35)]
+    [InlineData("The words are fox lamp moon fox lamp moon fox lamp moon fox lamp moon fox lamp moon fox lamp moon fox lamp moon fox lamp moon fox lamp moon.", 0.35)]
     public void Style_is_graded(string answer, double expected) => Assert.Equal(expected, Quality.Style(answer), 12);
 
     [Fact]
     public void Utility_weighs_correctness_and_style() =>
-        Assert.Equal(2.0 + 0.75, Quality.Utility(Sum, "The answer is 11."), 12);
+        Assert.Equal(0.5 + (2.0 * 0.65), Quality.Utility(Sum, "The answer is 11."), 12);
 }

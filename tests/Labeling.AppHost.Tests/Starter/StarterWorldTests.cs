@@ -21,7 +21,7 @@ public sealed class StarterWorldTests
     {
         // Pins the generator: the committed base model belongs to these texts.
         Assert.Equal(
-            "Sort these words by the alphabet: map fish key.",
+            "How much is 1 plus 2?",
             new StarterWorld(1).Prompts(WorldSplit.Demonstrations, 1)[0].Prompt);
     }
 
@@ -80,6 +80,6 @@ public sealed class StarterWorldTests
             Assert.DoesNotContain(prompt, heldOut);
             Assert.NotEqual(WorldSplit.HeldOut, StarterWorld.SplitOf(prompt));
         }
-        Assert.InRange(documents.Count(d => d.StartsWith("Question: ", StringComparison.Ordinal)) / 4000.0, 0.10, 0.18);
+        Assert.InRange(documents.Count(d => d.StartsWith("Question: ", StringComparison.Ordinal)) / 4000.0, 0.07, 0.11);
     }
 }

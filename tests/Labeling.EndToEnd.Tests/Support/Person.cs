@@ -47,6 +47,31 @@ internal sealed class Person(string name, IBrowserContext context, IPage page, U
         await page.SetViewportSizeAsync(1440, 900);
         if (overflow > 1) findings.Add($"The page '{what}' is {overflow} pixels wider than a phone.");
 
+        await CheckAccessAsync(what);
+        await SwitchAsync(ColorScheme.Dark);
+        await page.ScreenshotAsync(new() { Path = stem + "-dark.png", FullPage = true });
+        await CheckAccessAsync(what + ", dark");
+        await SwitchAsync(ColorScheme.Light);
+    }
+
+    /// <summary>As when the system turns dark in the evening: pages that are alive follow at once, the plain forms with their next load.</summary>
+    private async Task SwitchAsync(ColorScheme scheme)
+    {
+        await page.EmulateMediaAsync(new() { ColorScheme = scheme });
+        var arrived = $$"""() => { const [r, g, b] = getComputedStyle(document.body).backgroundColor.match(/\d+/g).map(Number); return (r + g + b < 384) === {{(scheme == ColorScheme.Dark ? "true" : "false")}}; }""";
+        try
+        {
+            await page.WaitForFunctionAsync(arrived, null, new() { Timeout = 3_000 });
+        }
+        catch (TimeoutException)
+        {
+            await page.ReloadAsync(new() { WaitUntil = WaitUntilState.NetworkIdle });
+            await page.WaitForFunctionAsync(arrived, null, new() { Timeout = 10_000 });
+        }
+    }
+
+    private async Task CheckAccessAsync(string what)
+    {
         var found = await page.RunAxe();
         var serious = found.Violations.Where(violation => violation.Impact is "serious" or "critical").ToList();
         if (serious.Count > 0) findings.Add($"Accessibility of '{what}':\n" + string.Join("\n", serious.Select(Describe)));

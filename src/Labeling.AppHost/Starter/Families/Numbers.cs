@@ -31,7 +31,7 @@ public abstract class NumberFamily : TaskFamily
     protected static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);
 }
 
-/// <summary>Sums and differences up to 18. Given: the two numbers.</summary>
+/// <summary>Sums and differences up to 10. Given: the two numbers.</summary>
 public sealed class ArithmeticFamily : NumberFamily
 {
     public override string Name => "arithmetic";
@@ -40,8 +40,8 @@ public sealed class ArithmeticFamily : NumberFamily
 
     public override WorldTask Make(WorldRandom random)
     {
-        int a = random.Next(0, 9);
-        int b = random.Next(0, 9);
+        int a = random.Next(0, 5);
+        int b = random.Next(0, 5);
         bool sum = random.Chance(0.6);
         if (!sum && b > a)
             (a, b) = (b, a);
@@ -61,7 +61,7 @@ public sealed class CountFamily : NumberFamily
 
     public override WorldTask Make(WorldRandom random)
     {
-        List<string> words = random.PickSome(Lexicon.Nouns, random.Next(2, 5));
+        List<string> words = random.PickSome(Lexicon.Nouns, random.Next(2, 4));
         string list = string.Join(" ", words);
         string prompt = random.Pick<string>([$"How many words are in this list: {list}?", $"Count these words: {list}."]);
         return new WorldTask(this, prompt, [], Text(words.Count));
@@ -77,8 +77,8 @@ public sealed class CompareFamily : NumberFamily
 
     public override WorldTask Make(WorldRandom random)
     {
-        int a = random.Next(0, 12);
-        int b = random.Next(0, 11);
+        int a = random.Next(0, 9);
+        int b = random.Next(0, 8);
         if (b >= a)
             b++;
         bool larger = random.Chance(0.5);
@@ -89,7 +89,7 @@ public sealed class CompareFamily : NumberFamily
 
     public override string Wrong(WorldTask task, WorldRandom random)
     {
-        string other = Text(random.Next(0, 12));
+        string other = Text(random.Next(0, 9));
         return random.Chance(0.8) || other == task.Answer ? task.Given.First(n => n != task.Answer) : other;
     }
 

@@ -1,6 +1,6 @@
 namespace Labeling.AppHost.Starter.Families;
 
-/// <summary>A fact that the instruction states among two. Given: the answer's key words, then those of the other fact.</summary>
+/// <summary>A fact that the instruction states among two. Given: the word asked for, that of the other fact, how a sentence about the first begins.</summary>
 public sealed class FactFamily : TaskFamily
 {
     public override string Name => "stated fact";
@@ -11,41 +11,34 @@ public sealed class FactFamily : TaskFamily
         if (random.Chance(0.5))
         {
             List<string> names = random.PickSome(Lexicon.Names, 2);
-            List<string> nouns = random.PickSome(Lexicon.Nouns, 2);
             List<string> colours = random.PickSome(Lexicon.Colours, 2);
-            string prompt = $"{names[0]} has a {colours[0]} {nouns[0]} and {names[1]} has a {colours[1]} {nouns[1]}. "
-                + random.Pick<string>([$"What does {names[asked]} have?", $"Tell me what {names[asked]} has."]);
-            return new WorldTask(
-                this, prompt, [colours[asked], nouns[asked], colours[1 - asked], nouns[1 - asked], names[asked] + " has"], $"a {colours[asked]} {nouns[asked]}");
+            string likes = $"{names[0]} likes {colours[0]} and {names[1]} likes {colours[1]}. "
+                + random.Pick<string>([$"What does {names[asked]} like?", $"Tell me what {names[asked]} likes."]);
+            return new WorldTask(this, likes, [colours[asked], colours[1 - asked], $"{names[asked]} likes"], colours[asked]);
         }
         List<string> things = random.PickSome(Lexicon.Nouns, 2);
         List<string> places = random.PickSome(Lexicon.Places, 2);
         string where = $"The {things[0]} is in the {places[0]}. The {things[1]} is in the {places[1]}. "
             + random.Pick<string>([$"Where is the {things[asked]}?", $"Tell me where the {things[asked]} is."]);
-        return new WorldTask(this, where, ["in", places[asked], "in", places[1 - asked], $"The {things[asked]} is"], $"in the {places[asked]}");
+        return new WorldTask(this, where, [places[asked], places[1 - asked], $"The {things[asked]} is"], $"in the {places[asked]}");
     }
 
     public override string Wrong(WorldTask task, WorldRandom random)
     {
-        bool place = task.Given[0] == "in";
-        if (random.Chance(0.7))
-            return place ? $"in the {task.Given[3]}" : $"a {task.Given[2]} {task.Given[3]}";
-        return place
-            ? $"in the {random.Pick([.. Lexicon.Places.Where(p => p != task.Given[1])])}"
-            : $"a {task.Given[2]} {task.Given[1]}";
+        string wrong = random.Chance(0.7) ? task.Given[1] : random.Pick([.. Kind(task).Where(w => w != task.Given[0])]);
+        return task.Answer.Replace(task.Given[0], wrong, StringComparison.Ordinal);
     }
 
-    public override string Sentence(WorldTask task, string content, WorldRandom random) => $"{task.Given[4]} {content}.";
+    public override string Sentence(WorldTask task, string content, WorldRandom random) => $"{task.Given[2]} {content}.";
 
-    /// <summary>Both key words and none of the other fact 1; one of two key words, or a mix of both facts, 0.3.</summary>
+    /// <summary>The word asked for and no other of its kind 1, among others 0.3.</summary>
     public override double Correctness(WorldTask task, string answer)
     {
-        HashSet<string> words = [.. Lexicon.Words(answer)];
-        bool other = task.Given.Skip(2).Take(2).Any(w => w != "in" && words.Contains(w));
-        int found = task.Given.Take(2).Count(w => w != "in" && words.Contains(w));
-        int needed = task.Given.Take(2).Count(w => w != "in");
-        return found == needed && !other ? 1 : found > 0 ? 0.3 : 0;
+        HashSet<string> said = [.. Lexicon.Words(answer).Intersect(Kind(task))];
+        return !said.Contains(task.Given[0]) ? 0 : said.Count == 1 ? 1 : 0.3;
     }
+
+    private static IReadOnlyList<string> Kind(WorldTask task) => Lexicon.Colours.Contains(task.Given[0]) ? Lexicon.Colours : Lexicon.Places;
 }
 
 /// <summary>Words in capital letters. Given: the words.</summary>
