@@ -89,10 +89,10 @@ internal static class Trainer
         {
             BadInputException => (BadInput, false),
             // The same numbers would come out again.
-            NonFiniteException or NonFiniteGradientException => (Crashed, false),
+            NonFiniteException or NonFiniteGradientException or SelfCheckException => (Crashed, false),
             _ => (Crashed, true),
         };
-        report(e is BadInputException or NonFiniteException or NonFiniteGradientException or IOException ? e.Message : e.ToString());
+        report(e is BadInputException or NonFiniteException or NonFiniteGradientException or SelfCheckException or IOException ? e.Message : e.ToString());
         RunFolder.WriteError(folder, e.Message, retryable);
         return code;
     }

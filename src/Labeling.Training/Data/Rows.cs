@@ -46,9 +46,13 @@ public static class Rows
     /// demonstration with everything before it as its prompt.
     /// </summary>
     public static List<DemonstrationRow> Demonstrations(IReadOnlyList<string> files, string specFile, bool required = true) =>
-        Read<DemonstrationRow>(files, specFile, "demonstration", required, (row, where) => row.TryGetProperty("messages", out _)
-            ? Turns(Id(row, where), Messages(row, "messages"), where)
-            : [new DemonstrationRow(Id(row, where), Prompt(row), Answer(row, "completion"), where)]);
+        Read<DemonstrationRow>(files, specFile, "demonstration", required, Demonstration);
+
+    /// <summary>Rows of either kind, {"text": ...} or a demonstration; each has one of the two.</summary>
+    public static List<(string? Text, DemonstrationRow? Demonstration)> TextsAndDemonstrations(IReadOnlyList<string> files, string specFile) =>
+        Read<(string?, DemonstrationRow?)>(files, specFile, "text or demonstration", required: false, (row, where) => row.TryGetProperty("text", out _)
+            ? [(Text(row, "text"), null)]
+            : Demonstration(row, where).Select(d => ((string?)null, (DemonstrationRow?)d)));
 
     /// <summary>Rows {"prompt": [...], "completions": [{"completion": [...], "rank": 1}, ...]}.</summary>
     public static List<RankingRow> Rankings(IReadOnlyList<string> files, string specFile, bool required = true) =>
@@ -91,6 +95,10 @@ public static class Rows
         }
         return rows;
     }
+
+    private static IEnumerable<DemonstrationRow> Demonstration(JsonElement row, string where) => row.TryGetProperty("messages", out _)
+        ? Turns(Id(row, where), Messages(row, "messages"), where)
+        : [new DemonstrationRow(Id(row, where), Prompt(row), Answer(row, "completion"), where)];
 
     private static IEnumerable<DemonstrationRow> Turns(string id, List<ChatMessage> messages, string where)
     {

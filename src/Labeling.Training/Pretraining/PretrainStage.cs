@@ -90,6 +90,7 @@ public static class PretrainStage
         var folder = run.Spec.Base ?? run.Spec.Tokenizer ?? throw new BadInputException($"{run.Spec.File}: 'pretrain' needs 'tokenizer', the folder of a tokenizer, or 'base', a model to go on from.");
         var tokenizer = ModelFolder.Open(folder, Tokenizer.FromFolder);
         var eos = tokenizer.EosId ?? throw new BadInputException($"The tokenizer of '{folder}' names no eos_token; documents could not be told apart.");
+        ModelFolder.RequirePadApart(tokenizer, folder);
         var pad = tokenizer.PadId ?? eos;
         using var model = run.Spec.Base is null ? Create(settings, tokenizer, eos, run.Spec) : ModelFolder.Policy(folder, tokenizer);
         var context = run.Spec.Base is null ? settings.ContextLength : Math.Min(settings.ContextLength, model.Config.MaxPositions);

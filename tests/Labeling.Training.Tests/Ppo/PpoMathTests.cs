@@ -87,9 +87,11 @@ public class PpoMathTests
         using var scope = NewDisposeScope();
         // V=1, old=0, clip .2 -> .2; R=1: plain 0, clipped .64 decides. V=0.1: within the clip, both .81.
         var values = tensor(new[] { 1f, 0.1f }, requires_grad: true);
-        var (loss, clipped) = PpoMath.ValueLoss(values, tensor(new[] { 0f, 0f }), tensor(new[] { 1f, 1f }), 0.2);
-        Assert.Equal(0.5 * (0.64 + 0.81) / 2, loss.item<float>(), 1e-6);
-        Assert.Equal(0.5, clipped, 1e-6);
+        var result = PpoMath.ValueLoss(values, tensor(new[] { 0f, 0f }), tensor(new[] { 1f, 1f }), 0.2);
+        Assert.Equal(0.5 * (0.64 + 0.81) / 2, result.Loss.item<float>(), 1e-6);
+        Assert.Equal(0.5, result.ClipFraction, 1e-6);
+        Assert.Equal(0.55, result.Prediction, 1e-6);
+        Assert.Equal(0.405, result.Error, 1e-6);
     }
 
     private static void AssertClose(double[] expected, float[] actual, double tolerance)
