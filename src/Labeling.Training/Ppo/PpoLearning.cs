@@ -92,7 +92,8 @@ internal static class PpoLearning
 
             void Add(string name, double number) => numbers[name] = numbers.GetValueOrDefault(name) + (share * number);
         }
-        numbers["val/ratio_var"] = ratios.Sum(r => r.Share * (r.Variance + Math.Pow(r.Mean - numbers["val/ratio"], 2)));
+        // Unbiased, as TRL prints it.
+        numbers["val/ratio_var"] = ratios.Sum(r => r.Share * (r.Variance + Math.Pow(r.Mean - numbers["val/ratio"], 2))) * tokens / Math.Max(1, tokens - 1);
         return numbers;
     }
 

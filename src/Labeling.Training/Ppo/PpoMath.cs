@@ -106,7 +106,7 @@ public static class PpoMath
             0.5 * logRatio.detach().square().mean().item<float>(),
             clipped.detach().gt(plain.detach()).to(ScalarType.Float32).mean().item<float>(),
             ratio.detach().mean().item<float>(),
-            ratio.detach().var(false).item<float>());
+            (ratio.detach() - ratio.detach().mean()).square().mean().item<float>());
     }
 
     /// <summary>Clipped value loss: ½·mean max((V − R)², (clip(V, V_old ± ε) − R)²).</summary>
@@ -133,7 +133,7 @@ public static class PpoMath
 /// <param name="ApproxKl">½·mean (log ρ)².</param>
 /// <param name="ClipFraction">Share of tokens where the clip decides.</param>
 /// <param name="Ratio">Mean ρ.</param>
-/// <param name="RatioVariance">Variance of ρ.</param>
+/// <param name="RatioVariance">Biased variance of ρ.</param>
 public sealed record PolicyLossResult(Tensor Loss, double ApproxKl, double ClipFraction, double Ratio, double RatioVariance);
 
 /// <summary>Value loss and what people watch about it.</summary>

@@ -76,6 +76,9 @@ public class PpoMathTests
         var result = PpoMath.PolicyLoss(now, old, tensor(new float[] { 1, -1, -1, 1 }), 0.2);
         Assert.Equal(0.5, result.ClipFraction);
         Assert.Equal((-1.2 + 1.5 + 0.8 - 0.5) / 4, result.Loss.item<float>(), 1e-6);
+        Assert.Equal((1.0, 0.25), (Math.Round(result.Ratio, 6), Math.Round(result.RatioVariance, 6)));
+        // A single token has no spread, not an undefined one.
+        Assert.Equal(0, PpoMath.PolicyLoss(tensor(new[] { -1f }), tensor(new[] { -1f }), tensor(new[] { 1f }), 0.2).RatioVariance);
         result.Loss.backward();
         AssertClose([0, 1.5 / 4, 0, -.5 / 4], now.grad!.data<float>().ToArray(), 1e-6);
     }

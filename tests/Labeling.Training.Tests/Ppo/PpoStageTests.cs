@@ -23,7 +23,7 @@ public sealed class PpoStageTests : IDisposable
         {
             foreach (var (a, b) in StageWorld.Metric(whole, name).Zip(StageWorld.Metric(parts, name)))
             {
-                Assert.True(Math.Abs(a - b) <= 2e-5 + (1e-4 * Math.Abs(a)), $"{name}: {a} and {b}");
+                Assert.True(Math.Abs(a - b) <= 1e-6 + (1e-3 * Math.Abs(a)), $"{name}: {a} and {b}");
             }
         }
     }
