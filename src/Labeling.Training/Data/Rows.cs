@@ -30,12 +30,22 @@ public sealed record RankedCompletion(string Id, ChatMessage Message, int Rank);
 /// <param name="Where">file:line.</param>
 public sealed record RankingRow(string Id, IReadOnlyList<ChatMessage> Prompt, IReadOnlyList<RankedCompletion> Completions, string Where);
 
+/// <summary>A row of text with its whole line.</summary>
+/// <param name="Text">The text.</param>
+/// <param name="Json">The row as it stands in the file.</param>
+/// <param name="Where">file:line.</param>
+public sealed record TextLine(string Text, string Json, string Where);
+
 /// <summary>Reads data rows (JSONL, UTF-8, TRL's shapes). Every error names file and line.</summary>
 public static class Rows
 {
     /// <summary>Rows {"text": ...}.</summary>
     public static List<string> Texts(IReadOnlyList<string> files, string specFile, bool required = true) =>
         Read<string>(files, specFile, "text", required, (row, _) => [Text(row, "text")]);
+
+    /// <summary>Rows {"text": ...} with their lines, for stages that pass rows on.</summary>
+    public static List<TextLine> TextLines(IReadOnlyList<string> files, string specFile, bool required = true) =>
+        Read<TextLine>(files, specFile, "text", required, (row, where) => [new TextLine(Text(row, "text"), row.GetRawText(), where)]);
 
     /// <summary>Rows {"prompt": [messages]}.</summary>
     public static List<PromptRow> Prompts(IReadOnlyList<string> files, string specFile, bool required = true) =>

@@ -24,6 +24,8 @@ internal sealed class StageWorld : IDisposable
         reward.Save(In("reward"), In("tokenizer"));
     }
 
+    public string Root => root.FullName;
+
     public string In(string name) => Path.Combine(root.FullName, name);
 
     public static string Text(int i) => $"{Words[i % 8]} {Words[i * 5 / 3 % 8]} {Words[i * 3 / 2 % 8]}";
@@ -50,7 +52,7 @@ internal sealed class StageWorld : IDisposable
             "filter" or "dedup" => [],
             _ => [("base", "../policy")],
         };
-        return RunFiles.Make(root.FullName, name, stage, hyperparameters, data, more);
+        return RunFiles.Make(Root, name, stage, hyperparameters, data, more);
     }
 
     /// <summary>Makes and finishes a run; returns its folder.</summary>
