@@ -46,9 +46,19 @@ public sealed class TinyWorld : IDisposable, ICollectionFixture<TinyWorld>
         },
     })];
 
-    public string Pretrain(string name) => RunFiles.Make(Root, name, "pretrain",
-        new { hidden_size = 32, layers = 2, heads = 2, context_length = 32, batch_size = 8, special_tokens_in_text = true, checkpoint_every = 2, max_steps = 60 },
-        [("train", Texts(200)), ("valid", Texts(20))], ("tokenizer", "../tokenizer/output"));
+    /// <summary>Pre-training on two files that are mixed by weight.</summary>
+    public string Pretrain(string name)
+    {
+        var folder = RunFiles.Make(Root, name, "pretrain",
+            new { hidden_size = 32, layers = 2, heads = 2, context_length = 32, batch_size = 8, micro_batch_size = 3, special_tokens_in_text = true, checkpoint_every = 2, max_steps = 60, eval_every = 7 },
+            [("train", Texts(200)), ("valid", Texts(20))], ("tokenizer", "../tokenizer/output"));
+        File.WriteAllLines(Path.Combine(folder, "data", "more.jsonl"), RunFiles.Lines(Path.Combine(folder, "data", "train.jsonl")).Take(40));
+        var run = RunFiles.Json(folder, "run.json");
+        run["data"]![0]!["weight"] = 1;
+        run["data"]!.AsArray().Add(new JsonObject { ["path"] = "data/more.jsonl", ["weight"] = 2 });
+        File.WriteAllText(Path.Combine(folder, "run.json"), run.ToJsonString());
+        return folder;
+    }
 
     public string Sft(string name) => RunFiles.Make(Root, name, "sft", new { epochs = 8, batch_size = 8, checkpoint_every = 4 },
         [("train", Demonstrations(48)), ("valid", Demonstrations(8))], ("base", "../base/output"));

