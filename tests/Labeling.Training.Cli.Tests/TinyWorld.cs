@@ -73,8 +73,21 @@ public sealed class TinyWorld : IDisposable, ICollectionFixture<TinyWorld>
     public string Ppo(string name, string sft, string reward) => RunFiles.Make(Root, name, "ppo",
         new
         {
-            episodes = 320, batch_size = 8, num_minibatches = 2, micro_batch_size = 3, ppo_epochs = 2, max_new_tokens = 8, checkpoint_every = 2, learning_rate_schedule = "linear",
-            kl_controller = "adaptive", kl_target = 0.01, kl_horizon = 100, ema_decay = 0.9, score_normalization = "running", ptx_examples_per_episode = 2, tf_adam_epsilon = true,
+            episodes = 320,
+            batch_size = 8,
+            num_minibatches = 2,
+            micro_batch_size = 3,
+            ppo_epochs = 2,
+            max_new_tokens = 8,
+            checkpoint_every = 2,
+            learning_rate_schedule = "linear",
+            kl_controller = "adaptive",
+            kl_target = 0.01,
+            kl_horizon = 100,
+            ema_decay = 0.9,
+            score_normalization = "running",
+            ptx_examples_per_episode = 2,
+            tf_adam_epsilon = true,
         },
         [("train", Prompts(20)), ("pretrain", [.. Texts(30), .. Demonstrations(10)])], ("base", $"../{sft}/output"), ("reward_model", $"../{reward}/output"));
 
