@@ -77,8 +77,8 @@ internal static class Trainer
         {
             return Failed(e, folder, message =>
             {
-                run.Log("Failed: " + message);
                 terminal.Error(message);
+                run.Log("Failed: " + message);
             });
         }
     }
@@ -89,11 +89,18 @@ internal static class Trainer
         {
             BadInputException => (BadInput, false),
             // The same numbers would come out again.
-            NonFiniteException or NonFiniteGradientException => (Crashed, false),
+            NonFiniteException or NonFiniteGradientException or SelfCheckException => (Crashed, false),
             _ => (Crashed, true),
         };
-        report(e is BadInputException or NonFiniteException or NonFiniteGradientException or IOException ? e.Message : e.ToString());
-        RunFolder.WriteError(folder, e.Message, retryable);
+        try
+        {
+            report(e is BadInputException or NonFiniteException or NonFiniteGradientException or SelfCheckException or IOException ? e.Message : e.ToString());
+            RunFolder.WriteError(folder, e.Message, retryable);
+        }
+        catch (IOException)
+        {
+            // The disk is full, which is most likely why the run failed; standard error has the reason.
+        }
         return code;
     }
 }

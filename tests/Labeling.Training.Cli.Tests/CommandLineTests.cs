@@ -20,7 +20,7 @@ public class CommandLineTests(TinyWorld world)
         var (code, output, _) = TrainerProcess.Run("describe", "--json");
         Assert.Equal(0, code);
         var stages = JsonNode.Parse(output)!.AsArray();
-        Assert.Equal(["tokenizer", "pretrain", "sft", "sample", "reward", "ppo"], stages.Select(s => s!["stage"]!.GetValue<string>()));
+        Assert.Equal(["filter", "dedup", "tokenizer", "pretrain", "sft", "sample", "reward", "ppo"], stages.Select(s => s!["stage"]!.GetValue<string>()));
         foreach (var h in stages.SelectMany(s => s!["hyperparameters"]!.AsArray()))
         {
             Assert.NotEmpty(h!["help"]!.GetValue<string>());
@@ -59,6 +59,8 @@ public class CommandLineTests(TinyWorld world)
     [InlineData("""{"schema":1,"stage":"sft"}""", "needs 'base'", "folder of the model")]
     [InlineData("""{"schema":1,"stage":"sft","base":"nowhere"}""", "'nowhere'", "does not exist")]
     [InlineData("""{"schema":1,"stage":"sft","data":[{"path":"gone.jsonl"}]}""", "'gone.jsonl'", "does not exist")]
+    [InlineData("""{"schema":1,"stage":"sft","data":[{"path":"data/train.jsonl","split":"pretrain"}]}""", "'pretrain'", "did you mean 'train'")]
+    [InlineData("""{"schema":1,"stage":"sft","data":[{"path":"data/train.jsonl","weight":2}]}""", "data/train.jsonl", "only training files of 'pretrain'")]
     [InlineData("""{"schema":1,"stage":"sft","data":[{"path":"data/train.jsonl","sha256":"00"}]}""", "data/train.jsonl", "changed or cut off")]
     [InlineData("""{"schema":1,"stage":"sft","data":[{"path":"data/train.jsonl","rows":5}]}""", "data/train.jsonl", "48 rows, not 5")]
     public void A_wrong_run_json_is_refused_by_name(string json, string named, string hint) =>

@@ -4,34 +4,62 @@ namespace Labeling.Training.Cli.Tests;
 [Collection(TinyWorld.Name)]
 public class ResumeTests(TinyWorld world)
 {
+    /// <summary>Where the kills fall: the same steps in every run of the tests, the moment within the step by chance.</summary>
+    private readonly Random random = new(20);
+
     [Fact]
-    public void Killed_and_resumed_is_bit_identical_in_every_stage()
+    public void Killed_again_and_again_and_resumed_is_bit_identical_in_every_stage()
     {
+        Same("pretrain", world.Pretrain("pretrain"), steps: 60, kills: 5);
         // The uninterrupted runs of one stage are the inputs of the next.
-        Same("pretrain", world.BaseRun, 3, 9, 22);
-        var sft = world.Sft("sft");
-        TinyWorld.Finish("sft", sft);
-        Same("sft", sft, 2, 13, 22);
+        Same("sft", world.Sft("sft"), steps: 48, kills: 5);
         var reward = world.Reward("reward", "sft");
-        TinyWorld.Finish("reward", reward);
-        Same("reward", reward, 3, 14, 25);
+        Same("reward", reward, steps: 48, kills: 5);
         Assert.Equal(56 * 3, RunFiles.Lines(Path.Combine(reward, "scores.jsonl")).Count);
-        var ppo = world.Ppo("ppo", "sft", "reward");
-        TinyWorld.Finish("ppo", ppo);
-        Same("ppo", ppo, 1, 7, 14);
+        Same("ppo", world.Ppo("ppo", "sft", "reward"), steps: 40, kills: 7);
     }
 
     [Fact]
-    public void Sampling_goes_on_where_it_was_killed()
+    public void Sampling_goes_on_where_it_was_killed_even_inside_a_line()
     {
         var sft = world.Sft("sft-for-sampling");
         TinyWorld.Finish("sft", sft);
         var whole = world.Sample("sample", "sft-for-sampling");
         TinyWorld.Finish("sample", whole);
-        var killed = Interrupted("sample", whole, 1, 14);
+        var killed = Interrupted("sample", whole, steps: 40, kills: 4, folder =>
+        {
+            // What a power cut may leave: the file ends inside a row.
+            using var samples = new FileStream(Path.Combine(folder, "samples.jsonl"), FileMode.Open);
+            samples.SetLength(samples.Length - random.Next(1, 300));
+        });
         Assert.Equal(2 * 40 * 3, RunFiles.Lines(Path.Combine(whole, "samples.jsonl")).Count);
         Assert.Equal(RunFiles.Lines(Path.Combine(whole, "samples.jsonl")), RunFiles.Lines(Path.Combine(killed, "samples.jsonl")));
         Assert.Equal(RunFiles.Metrics(whole), RunFiles.Metrics(killed));
+    }
+
+    [Fact]
+    public void A_disk_that_fills_up_ends_the_run_and_more_room_lets_it_go_on()
+    {
+        var whole = world.Sft("sft-roomy");
+        TinyWorld.Finish("sft", whole);
+        var disk = Directory.CreateDirectory(Path.Combine(world.Root, "sft-full")).FullName;
+        // One checkpoint has 430 KB: the third does not fit.
+        Assert.SkipUnless(OperatingSystem.IsLinux() && Shell("mount", "-t", "tmpfs", "-o", "size=1m", "none", disk), "A small file system can only be mounted as root on Linux.");
+        try
+        {
+            RunFiles.Copy(whole, "sft-full");
+            var (code, _, error) = TrainerProcess.Run("sft", "--run", disk);
+            Assert.Equal(1, code);
+            Assert.Contains("space left", error, StringComparison.OrdinalIgnoreCase);
+            Assert.True(Shell("mount", "-o", "remount,size=64m", disk));
+            TinyWorld.Finish("sft", disk);
+            Assert.Contains("Going on after step", File.ReadAllText(Path.Combine(disk, "log.txt")), StringComparison.Ordinal);
+            AssertSame(whole, disk);
+        }
+        finally
+        {
+            Shell("umount", "-l", disk);
+        }
     }
 
     [Fact]
@@ -70,19 +98,27 @@ public class ResumeTests(TinyWorld world)
         Assert.Contains("was changed after checkpoint", error, StringComparison.Ordinal);
     }
 
-    private static void Same(string stage, string whole, params int[] killAt) => AssertSame(whole, Interrupted(stage, whole, killAt));
+    private void Same(string stage, string whole, int steps, int kills)
+    {
+        TinyWorld.Finish(stage, whole);
+        AssertSame(whole, Interrupted(stage, whole, steps, kills));
+    }
 
-    private static string Interrupted(string stage, string whole, params int[] killAt)
+    /// <summary>A copy of a run, killed with SIGKILL at random steps of its first four fifths and started again until it is done.</summary>
+    private string Interrupted(string stage, string whole, int steps, int kills, Action<string>? afterKill = null)
     {
         var killed = RunFiles.Copy(whole, Path.GetFileName(whole) + "-killed");
-        foreach (var step in killAt)
+        foreach (var step in Enumerable.Range(1, steps * 4 / 5).OrderBy(_ => random.Next()).Take(kills).Order())
         {
             using var trainer = new TrainerProcess(stage, "--run", killed);
             if (!trainer.WaitForStep(killed, step))
             {
                 Assert.Fail($"{stage} ended before step {step}: {trainer.Wait()}");
             }
+            // Into the step, or into the writing of its checkpoint.
+            Thread.Sleep(TimeSpan.FromMicroseconds(random.Next(0, 4000)));
             trainer.Kill();
+            afterKill?.Invoke(killed);
         }
         Assert.False(File.Exists(Path.Combine(killed, "result.json")), $"{stage} was already done when it was to be killed.");
         TinyWorld.Finish(stage, killed);
@@ -94,9 +130,23 @@ public class ResumeTests(TinyWorld world)
         Assert.Equal(RunFiles.Metrics(whole), RunFiles.Metrics(resumed));
         Assert.Equal(File.ReadAllBytes(Path.Combine(whole, "output", "model.safetensors")), File.ReadAllBytes(Path.Combine(resumed, "output", "model.safetensors")));
         Assert.Equal(RunFiles.Json(whole, "result.json")["metrics"]!["loss"]?.ToJsonString(), RunFiles.Json(resumed, "result.json")["metrics"]!["loss"]?.ToJsonString());
+        var checkpoints = Directory.GetDirectories(Path.Combine(whole, "checkpoints")).Select(Path.GetFileName).Order().ToList();
+        Assert.Equal(checkpoints, Directory.GetDirectories(Path.Combine(resumed, "checkpoints")).Select(Path.GetFileName).Order());
+        // Weights, moments and numbers of the last checkpoints.
+        foreach (var (checkpoint, file) in checkpoints.SelectMany(c => new[] { (c!, "tensors.safetensors"), (c!, "state.json") }))
+        {
+            Assert.True(File.ReadAllBytes(Path.Combine(whole, "checkpoints", checkpoint, file)).AsSpan().SequenceEqual(File.ReadAllBytes(Path.Combine(resumed, "checkpoints", checkpoint, file))), $"{checkpoint}/{file}");
+        }
         foreach (var name in new[] { "scores.jsonl", "rollouts.jsonl" }.Where(n => File.Exists(Path.Combine(whole, n))))
         {
             Assert.Equal(RunFiles.Lines(Path.Combine(whole, name)), RunFiles.Lines(Path.Combine(resumed, name)));
         }
+    }
+
+    private static bool Shell(string program, params string[] arguments)
+    {
+        using var process = System.Diagnostics.Process.Start(program, arguments);
+        process.WaitForExit();
+        return process.ExitCode == 0;
     }
 }

@@ -73,7 +73,7 @@ internal static class RunFiles
     public static List<string> Metrics(string folder) => [.. Lines(Path.Combine(folder, "metrics.jsonl")).Select(line =>
     {
         var row = JsonNode.Parse(line)!.AsObject();
-        foreach (var name in row.Select(p => p.Key).Where(k => k == "time" || k.StartsWith("timing/", StringComparison.Ordinal)).ToList())
+        foreach (var name in row.Select(p => p.Key).Where(k => k is "time" or "eps" || k.StartsWith("timing/", StringComparison.Ordinal)).ToList())
         {
             row.Remove(name);
         }

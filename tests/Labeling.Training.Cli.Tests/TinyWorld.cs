@@ -13,7 +13,7 @@ public sealed class TinyWorld : IDisposable, ICollectionFixture<TinyWorld>
 
     public TinyWorld()
     {
-        var texts = Enumerable.Range(0, 400).Select(i => (object)new { text = $"<|user|>{Question(i)}<|assistant|>{Answer(i + (i % 3))}" }).ToArray();
+        var texts = Texts(400);
         var tokenizer = RunFiles.Make(Root, "tokenizer", "tokenizer", new { vocab_size = 300 }, [("train", texts)]);
         Finish("tokenizer", tokenizer);
         BaseRun = RunFiles.Make(Root, "base", "pretrain",
@@ -26,6 +26,8 @@ public sealed class TinyWorld : IDisposable, ICollectionFixture<TinyWorld>
 
     /// <summary>The finished pre-training run.</summary>
     public string BaseRun { get; }
+
+    public static object[] Texts(int count) => [.. Enumerable.Range(0, count).Select(i => (object)new { text = $"<|user|>{Question(i)}<|assistant|>{Answer(i + (i % 3))}" })];
 
     public static object[] Demonstrations(int count) => [.. Enumerable.Range(0, count).Select(i => (object)new { id = $"d{i}", prompt = User(i), completion = Assistant(Answer(i)) })];
 
@@ -44,6 +46,20 @@ public sealed class TinyWorld : IDisposable, ICollectionFixture<TinyWorld>
         },
     })];
 
+    /// <summary>Pre-training on two files that are mixed by weight.</summary>
+    public string Pretrain(string name)
+    {
+        var folder = RunFiles.Make(Root, name, "pretrain",
+            new { hidden_size = 32, layers = 2, heads = 2, context_length = 32, batch_size = 8, micro_batch_size = 3, special_tokens_in_text = true, checkpoint_every = 2, max_steps = 60, eval_every = 7 },
+            [("train", Texts(200)), ("valid", Texts(20))], ("tokenizer", "../tokenizer/output"));
+        File.WriteAllLines(Path.Combine(folder, "data", "more.jsonl"), RunFiles.Lines(Path.Combine(folder, "data", "train.jsonl")).Take(40));
+        var run = RunFiles.Json(folder, "run.json");
+        run["data"]![0]!["weight"] = 1;
+        run["data"]!.AsArray().Add(new JsonObject { ["path"] = "data/more.jsonl", ["weight"] = 2 });
+        File.WriteAllText(Path.Combine(folder, "run.json"), run.ToJsonString());
+        return folder;
+    }
+
     public string Sft(string name) => RunFiles.Make(Root, name, "sft", new { epochs = 8, batch_size = 8, checkpoint_every = 4 },
         [("train", Demonstrations(48)), ("valid", Demonstrations(8))], ("base", "../base/output"));
 
@@ -53,9 +69,27 @@ public sealed class TinyWorld : IDisposable, ICollectionFixture<TinyWorld>
     public string Sample(string name, string sft) => RunFiles.Make(Root, name, "sample", new { answers_per_prompt = 3, max_new_tokens = 8, batch_size = 6 },
         [("train", Prompts(40))], ("models", new JsonArray(new JsonObject { ["id"] = "sft", ["path"] = $"../{sft}/output" }, new JsonObject { ["id"] = "base", ["path"] = "../base/output" })));
 
+    /// <summary>PPO with everything on that it carries from step to step.</summary>
     public string Ppo(string name, string sft, string reward) => RunFiles.Make(Root, name, "ppo",
-        new { episodes = 192, batch_size = 8, num_minibatches = 2, max_new_tokens = 8, checkpoint_every = 4, kl_controller = "adaptive", ema_decay = 0.9, kl_target = 0.01, kl_horizon = 100 },
-        [("train", Prompts(20))], ("base", $"../{sft}/output"), ("reward_model", $"../{reward}/output"));
+        new
+        {
+            episodes = 320,
+            batch_size = 8,
+            num_minibatches = 2,
+            micro_batch_size = 3,
+            ppo_epochs = 2,
+            max_new_tokens = 8,
+            checkpoint_every = 2,
+            learning_rate_schedule = "linear",
+            kl_controller = "adaptive",
+            kl_target = 0.01,
+            kl_horizon = 100,
+            ema_decay = 0.9,
+            score_normalization = "running",
+            ptx_examples_per_episode = 2,
+            tf_adam_epsilon = true,
+        },
+        [("train", Prompts(20)), ("pretrain", [.. Texts(30), .. Demonstrations(10)])], ("base", $"../{sft}/output"), ("reward_model", $"../{reward}/output"));
 
     public static void Finish(string stage, string folder)
     {

@@ -19,6 +19,7 @@ public sealed partial class TrainingCheckpoint : IDisposable
     const string ManifestFile = "manifest.json";
     const string FolderPrefix = "step-";
     const string TemporaryPrefix = ".writing-";
+    const string ReplacedPrefix = ".replaced-";
 
     readonly SafetensorsFile tensors;
 
@@ -50,6 +51,7 @@ public sealed partial class TrainingCheckpoint : IDisposable
         ArgumentOutOfRangeException.ThrowIfNegative(step);
         ArgumentOutOfRangeException.ThrowIfLessThan(keep, 1);
         Directory.CreateDirectory(folder);
+        Recover(folder);
         foreach (var leftover in Directory.EnumerateDirectories(folder, TemporaryPrefix + "*")) Directory.Delete(leftover, recursive: true);
 
         var name = FolderPrefix + step.ToString(CultureInfo.InvariantCulture);
@@ -65,8 +67,8 @@ public sealed partial class TrainingCheckpoint : IDisposable
 
         if (Directory.Exists(target))
         {
-            // Renaming cannot replace a folder with files in it; the old one steps aside and is still readable under the other name.
-            var aside = Path.Combine(folder, TemporaryPrefix + "old-" + name);
+            // Renaming cannot replace a folder with files in it; the old one steps aside, and a kill before the new one has the name brings it back.
+            var aside = Path.Combine(folder, ReplacedPrefix + name);
             Directory.Move(target, aside);
             Directory.Move(temporary, target);
             Directory.Delete(aside, recursive: true);
@@ -86,6 +88,7 @@ public sealed partial class TrainingCheckpoint : IDisposable
     /// <returns>Null when there is no valid checkpoint.</returns>
     public static TrainingCheckpoint? OpenNewest(string folder, Action<string>? warn = null)
     {
+        Recover(folder);
         foreach (var (step, path) in Complete(folder))
         {
             if (Damage(path) is { } damage)
@@ -123,6 +126,17 @@ public sealed partial class TrainingCheckpoint : IDisposable
     /// <inheritdoc/>
     public void Dispose() => tensors.Dispose();
 
+    /// <summary>Ends a replacement that a kill cut in two: the old checkpoint gets its name back unless the new one has it.</summary>
+    static void Recover(string folder)
+    {
+        foreach (var aside in Directory.Exists(folder) ? Directory.GetDirectories(folder, ReplacedPrefix + "*") : [])
+        {
+            var target = Path.Combine(folder, Path.GetFileName(aside)[ReplacedPrefix.Length..]);
+            if (Directory.Exists(target)) Directory.Delete(aside, recursive: true);
+            else Directory.Move(aside, target);
+        }
+    }
+
     static List<(long Step, string Path)> Complete(string folder)
     {
         if (!Directory.Exists(folder)) return [];
@@ -151,7 +165,9 @@ public sealed partial class TrainingCheckpoint : IDisposable
         try
         {
             var manifest = JsonNode.Parse(File.ReadAllText(Path.Combine(path, ManifestFile))) as JsonObject;
-            if (manifest?["sha256"] is not JsonObject hashes || hashes.Count == 0) return $"{ManifestFile} has no sha256";
+            if (manifest?["schema"]?.GetValue<int>() != 1) return $"{ManifestFile} is not of schema 1";
+            if (FolderPrefix + manifest["step"]?.ToJsonString() != Path.GetFileName(path)) return $"{ManifestFile} is of step {manifest["step"]?.ToJsonString()}";
+            if (manifest["sha256"] is not JsonObject hashes || hashes.Count == 0) return $"{ManifestFile} has no sha256";
             foreach (var (file, expected) in hashes)
             {
                 if (Path.GetFileName(file) != file) return $"{ManifestFile} names {file}, which is not a file of this folder";
@@ -159,7 +175,7 @@ public sealed partial class TrainingCheckpoint : IDisposable
             }
             return hashes.ContainsKey(TensorFile) && hashes.ContainsKey(StateFile) ? null : $"{ManifestFile} does not name {TensorFile} and {StateFile}";
         }
-        catch (Exception e) when (e is IOException or JsonException or UnauthorizedAccessException or InvalidOperationException)
+        catch (Exception e) when (e is IOException or JsonException or UnauthorizedAccessException or InvalidOperationException or FormatException)
         {
             return e.Message;
         }

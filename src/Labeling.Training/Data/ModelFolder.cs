@@ -34,6 +34,15 @@ internal static class ModelFolder
         }
     }
 
+    /// <summary>A padding token that is also the end token would be masked where models must learn to stop, in other tools if not in this one.</summary>
+    public static void RequirePadApart(Tokenizer tokenizer, string folder)
+    {
+        if (tokenizer.PadId is { } pad && pad == tokenizer.EosId)
+        {
+            throw new BadInputException($"The tokenizer of '{folder}' has one token, '{tokenizer.Decode([pad])}', both for the end and for padding: a model could not learn where answers end. Give it a pad_token of its own, or none, in tokenizer_config.json.");
+        }
+    }
+
     /// <summary>Two models that read each other's ids must have the same tokenizer.</summary>
     public static void RequireSameTokenizer(string first, string second, string file)
     {

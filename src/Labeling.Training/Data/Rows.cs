@@ -30,12 +30,22 @@ public sealed record RankedCompletion(string Id, ChatMessage Message, int Rank);
 /// <param name="Where">file:line.</param>
 public sealed record RankingRow(string Id, IReadOnlyList<ChatMessage> Prompt, IReadOnlyList<RankedCompletion> Completions, string Where);
 
+/// <summary>A row of text with its whole line.</summary>
+/// <param name="Text">The text.</param>
+/// <param name="Json">The row as it stands in the file.</param>
+/// <param name="Where">file:line.</param>
+public sealed record TextLine(string Text, string Json, string Where);
+
 /// <summary>Reads data rows (JSONL, UTF-8, TRL's shapes). Every error names file and line.</summary>
 public static class Rows
 {
     /// <summary>Rows {"text": ...}.</summary>
     public static List<string> Texts(IReadOnlyList<string> files, string specFile, bool required = true) =>
         Read<string>(files, specFile, "text", required, (row, _) => [Text(row, "text")]);
+
+    /// <summary>Rows {"text": ...} with their lines, for stages that pass rows on.</summary>
+    public static List<TextLine> TextLines(IReadOnlyList<string> files, string specFile, bool required = true) =>
+        Read<TextLine>(files, specFile, "text", required, (row, where) => [new TextLine(Text(row, "text"), row.GetRawText(), where)]);
 
     /// <summary>Rows {"prompt": [messages]}.</summary>
     public static List<PromptRow> Prompts(IReadOnlyList<string> files, string specFile, bool required = true) =>
@@ -46,9 +56,13 @@ public static class Rows
     /// demonstration with everything before it as its prompt.
     /// </summary>
     public static List<DemonstrationRow> Demonstrations(IReadOnlyList<string> files, string specFile, bool required = true) =>
-        Read<DemonstrationRow>(files, specFile, "demonstration", required, (row, where) => row.TryGetProperty("messages", out _)
-            ? Turns(Id(row, where), Messages(row, "messages"), where)
-            : [new DemonstrationRow(Id(row, where), Prompt(row), Answer(row, "completion"), where)]);
+        Read<DemonstrationRow>(files, specFile, "demonstration", required, Demonstration);
+
+    /// <summary>Rows of either kind, {"text": ...} or a demonstration; each has one of the two.</summary>
+    public static List<(string? Text, DemonstrationRow? Demonstration)> TextsAndDemonstrations(IReadOnlyList<string> files, string specFile) =>
+        Read<(string?, DemonstrationRow?)>(files, specFile, "text or demonstration", required: false, (row, where) => row.TryGetProperty("text", out _)
+            ? [(Text(row, "text"), null)]
+            : Demonstration(row, where).Select(d => ((string?)null, (DemonstrationRow?)d)));
 
     /// <summary>Rows {"prompt": [...], "completions": [{"completion": [...], "rank": 1}, ...]}.</summary>
     public static List<RankingRow> Rankings(IReadOnlyList<string> files, string specFile, bool required = true) =>
@@ -91,6 +105,10 @@ public static class Rows
         }
         return rows;
     }
+
+    private static IEnumerable<DemonstrationRow> Demonstration(JsonElement row, string where) => row.TryGetProperty("messages", out _)
+        ? Turns(Id(row, where), Messages(row, "messages"), where)
+        : [new DemonstrationRow(Id(row, where), Prompt(row), Answer(row, "completion"), where)];
 
     private static IEnumerable<DemonstrationRow> Turns(string id, List<ChatMessage> messages, string where)
     {

@@ -15,6 +15,9 @@ public sealed record PpoHyperparameters
     [Hyperparameter("Parts a batch is learned from one after the other, each with a step of its own.", Source = "InstructGPT C.4: 8", Min = 1, Max = 1024)]
     public int NumMinibatches { get; init; } = 2;
 
+    [Hyperparameter("Answers looked at together within a part; their gradients are added up before the step. Needs less memory and changes no result. 0 = the whole part.", Unit = "episodes", Min = 0, Max = 65_536)]
+    public int MicroBatchSize { get; init; }
+
     [Hyperparameter("Passes over each batch.", Unit = "epochs", Source = "InstructGPT C.4", Min = 1, Max = 100)]
     public int PpoEpochs { get; init; } = 1;
 
@@ -27,6 +30,9 @@ public sealed record PpoHyperparameters
 
     [Hyperparameter("Batches in which both learning rates rise from a tenth.", Unit = "batches", Source = "InstructGPT C.4", Min = 0, Max = 1_000_000)]
     public int WarmupBatches { get; init; } = 10;
+
+    [Hyperparameter("After the rise both learning rates stay constant, or fall in a straight line to 0 at the end of the run.", Source = "InstructGPT C.4: constant; Huang et al. 2024: linear", Choices = ["constant", "linear"])]
+    public string LearningRateSchedule { get; init; } = "constant";
 
     [Hyperparameter("Price of leaving the starting policy: subtracted from the reward per unit of KL divergence. With the adaptive controller, where it starts.",
         Unit = "reward per nat", Source = "InstructGPT C.4", Min = 0, Max = 100)]
@@ -44,6 +50,16 @@ public sealed record PpoHyperparameters
     [Hyperparameter("Estimate of the divergence inside the reward: k1 is unbiased and plain, k3 never negative.", Source = "InstructGPT: k1", Choices = ["k1", "k3"])]
     public string KlEstimator { get; init; } = "k1";
 
+    [Hyperparameter("End the run early once the divergence per answer of a batch is above this; 0 = never.", Unit = "nats", Min = 0, Max = 1e6)]
+    public double KlStop { get; init; }
+
+    [Hyperparameter("Weight of pre-training: only where the run has rows with the split pretrain (PPO-ptx). Both losses are means per token, so at 1 a token of text pulls as hard as a token whose advantage is 1.",
+        Source = "InstructGPT C.4: 27.8 in its own units; DeepSpeed-Chat found that unstable", Min = 0, Max = 1e6)]
+    public double PtxCoefficient { get; init; } = 1;
+
+    [Hyperparameter("Pre-training examples per answer learned from.", Unit = "examples", Source = "InstructGPT C.4: 8", Min = 1, Max = 1024)]
+    public int PtxExamplesPerEpisode { get; init; } = 1;
+
     [Hyperparameter("How far the policy may move from the one that sampled before an answer stops counting.", Source = "InstructGPT C.4", Min = 1e-3, Max = 10)]
     public double ClipRange { get; init; } = 0.2;
 
@@ -58,6 +74,10 @@ public sealed record PpoHyperparameters
 
     [Hyperparameter("Scale rewards to unit variance, keeping their mean.", Source = "summarize from feedback: off")]
     public bool WhitenRewards { get; init; }
+
+    [Hyperparameter("Bring scores to mean 0 and deviation 1: reference measures both once on answers of the starting policy, running follows them through the run. Before penalty and limit.",
+        Source = "Ziegler et al. 2019: reference; InstructGPT: none", Choices = ["none", "reference", "running"])]
+    public string ScoreNormalization { get; init; } = "none";
 
     [Hyperparameter("Largest score in either direction; 0 = no limit.", Unit = "reward", Source = "DeepSpeed-Chat 5, OpenRLHF 10", Min = 0, Max = 1e6)]
     public double ScoreClip { get; init; } = 10;
@@ -76,6 +96,9 @@ public sealed record PpoHyperparameters
 
     [Hyperparameter("Small number in Adam's denominator.", Source = "Huang et al. 2024, arXiv 2403.17031", Min = 0, Max = 1)]
     public double AdamEpsilon { get; init; } = 1e-5;
+
+    [Hyperparameter("Add that number as TensorFlow 1 does, before the correction of the second moment; the first steps are smaller.", Source = "Ziegler et al. 2019; Huang et al. 2024")]
+    public bool TfAdamEpsilon { get; init; }
 
     [Hyperparameter("Keep a moving average of the policy and save that in the end; each step keeps this share of the old average. 0 = off.", Source = "InstructGPT C.4: 0.992", Min = 0, Max = 0.999999)]
     public double EmaDecay { get; init; }

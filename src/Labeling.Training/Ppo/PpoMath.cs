@@ -106,21 +106,25 @@ public static class PpoMath
             0.5 * logRatio.detach().square().mean().item<float>(),
             clipped.detach().gt(plain.detach()).to(ScalarType.Float32).mean().item<float>(),
             ratio.detach().mean().item<float>(),
-            ratio.detach().var(false).item<float>());
+            (ratio.detach() - ratio.detach().mean()).square().mean().item<float>());
     }
 
-    /// <summary>Clipped value loss: ½·mean max((V − R)², (clip(V, V_old ± ε) − R)²), and the share of tokens where the clip decides.</summary>
+    /// <summary>Clipped value loss: ½·mean max((V − R)², (clip(V, V_old ± ε) − R)²).</summary>
     /// <param name="values">[tokens] new values; carries gradients.</param>
     /// <param name="oldValues">[tokens] values at sampling time.</param>
     /// <param name="returns">[tokens] targets R.</param>
     /// <param name="clipRange">ε.</param>
-    public static (Tensor Loss, double ClipFraction) ValueLoss(Tensor values, Tensor oldValues, Tensor returns, double clipRange)
+    public static ValueLossResult ValueLoss(Tensor values, Tensor oldValues, Tensor returns, double clipRange)
     {
         var plain = (values - returns).square();
         var clipped = (maximum(minimum(values, oldValues + clipRange), oldValues - clipRange) - returns).square();
         var loss = 0.5 * maximum(plain, clipped).mean();
         using var stop = no_grad();
-        return (loss, clipped.detach().gt(plain.detach()).to(ScalarType.Float32).mean().item<float>());
+        return new ValueLossResult(
+            loss,
+            clipped.detach().gt(plain.detach()).to(ScalarType.Float32).mean().item<float>(),
+            values.detach().mean().item<float>(),
+            plain.detach().mean().item<float>());
     }
 }
 
@@ -129,5 +133,12 @@ public static class PpoMath
 /// <param name="ApproxKl">½·mean (log ρ)².</param>
 /// <param name="ClipFraction">Share of tokens where the clip decides.</param>
 /// <param name="Ratio">Mean ρ.</param>
-/// <param name="RatioVariance">Variance of ρ.</param>
+/// <param name="RatioVariance">Biased variance of ρ.</param>
 public sealed record PolicyLossResult(Tensor Loss, double ApproxKl, double ClipFraction, double Ratio, double RatioVariance);
+
+/// <summary>Value loss and what people watch about it.</summary>
+/// <param name="Loss">Scalar with gradients.</param>
+/// <param name="ClipFraction">Share of tokens where the clip decides.</param>
+/// <param name="Prediction">Mean V.</param>
+/// <param name="Error">Mean (V − R)².</param>
+public sealed record ValueLossResult(Tensor Loss, double ClipFraction, double Prediction, double Error);

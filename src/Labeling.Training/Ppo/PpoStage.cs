@@ -6,11 +6,16 @@
 //   2. score each answer with the frozen reward model at its last token; an answer without an end token loses a penalty;
 //   3. reward every token with -beta * (log pi - log pi_ref), pi_ref being the frozen SFT policy, and the last token with the score too;
 //   4. advantages by GAE with the value model (which starts as the reward model), whitened over the batch;
-//   5. for each epoch and minibatch, one step of the policy on the clipped surrogate and one of the value model on its clipped loss;
+//   5. for each epoch and minibatch, one step of the policy on the clipped surrogate and one of the value model on its clipped loss. With rows of split
+//      "pretrain" (PPO-ptx), the policy's step takes the gradient of gamma times the mean language-model loss on some of them along;
 //   6. move beta (adaptive controller only) and the moving average of the weights (when asked for).
 //
 // Deliberate deviations: policy and value model have separate optimizers, so no value coefficient; all means run over real tokens only (TRL's
-// average over padding as well); the score sits on the last token of the answer itself, never on a padding slot; no PPO-ptx mix.
+// average over padding as well); the score sits on the last token of the answer itself, never on a padding slot.
+//
+// About the mix of PPO-ptx: the paper's gamma of 27.8 is in units it does not print, and as a factor between two means per token it drowns the reward: the gradient
+// is clipped and Adam forgets its size, so the step becomes a pre-training step. On a small world it took the score from -0.5 to -2.0 where gamma 0 reached 2.0 and
+// gamma 1 reached 1.6 while the loss on the text fell from 3.9 to 1.5 nats instead of rising to 5.1. So gamma is 1 unless set, with one example per answer.
 
 using System.Text.Json.Nodes;
 using Labeling.Training.Data;
@@ -28,8 +33,8 @@ public sealed record LoggedRollout(int Step, string PromptId, string Prompt, str
 /// <summary>Trains a policy against a reward model.</summary>
 public static class PpoStage
 {
-    /// <summary>How far the first minibatch's mean ratio may be from 1 by rounding alone.</summary>
-    private const double RatioTolerance = 0.01;
+    /// <summary>Answers of the reference policy on which scores are measured; lm-human-preferences takes 256 batches, a mean needs fewer.</summary>
+    private const int ReferenceSamples = 256;
 
     /// <summary>Runs the stage to its end.</summary>
     /// <exception cref="BadInputException">The run, its prompts or a model cannot be used.</exception>
@@ -50,14 +55,20 @@ public static class PpoStage
         Freeze(reference.Parameters, reward.Parameters, ema?.Parameters);
         var context = Math.Min(policy.Config.MaxPositions, reward.Config.MaxPositions);
         var prompts = Examples.Prompts(Rows.Prompts(run.Spec.DataOf("train"), run.Spec.File), chat, context, settings.Overlong, run);
+        var promptOrder = new EndlessOrder(prompts.Count, run.Spec.Seed);
+        var ptx = settings.PtxCoefficient > 0 ? PtxExamples.Read(run, chat, policy.Config.MaxPositions, settings.Overlong) : null;
+        SelfChecks.Padding(policy, prompts[0].Ids, chat.EosId, chat.PadId);
+        SelfChecks.Padding(value, prompts[0].Ids, chat.EosId, chat.PadId);
+        SelfChecks.Padding(reward, prompts[0].Ids, chat.EosId, chat.PadId);
 
         var total = (settings.Episodes + settings.BatchSize - 1) / settings.BatchSize;
         var peak = settings.LearningRate ?? LearningRates.Policy(policy.ParameterCount);
         var valuePeak = settings.ValueLearningRate ?? LearningRates.Value(policy.ParameterCount);
-        var shape = new LearningRate(ScheduleKind.Constant, 1, total, settings.WarmupBatches, WarmupStartFraction: 0.1);
-        var options = new AdamWOptions(0.9, 0.95, settings.AdamEpsilon, 0, settings.MaxGradNorm);
+        var shape = new LearningRate(settings.LearningRateSchedule == "linear" ? ScheduleKind.Linear : ScheduleKind.Constant, 1, total, settings.WarmupBatches, WarmupStartFraction: 0.1);
+        var options = new AdamWOptions(0.9, 0.95, settings.AdamEpsilon, 0, settings.MaxGradNorm, TensorFlowEpsilon: settings.TfAdamEpsilon);
         using var policyOptimizer = new AdamW(policy.Parameters, options);
         using var valueOptimizer = new AdamW(value.Parameters, options);
+        var learners = new Learners(policy, policyOptimizer, value, valueOptimizer);
 
         var parts = new Dictionary<string, IEnumerable<KeyValuePair<string, Tensor>>> { ["policy"] = policy.Parameters, ["value"] = value.Parameters };
         if (ema is not null)
@@ -68,181 +79,89 @@ public static class PpoStage
             new Dictionary<string, AdamW> { ["policy_optimizer"] = policyOptimizer, ["value_optimizer"] = valueOptimizer });
         var (step, state) = checkpoints.Resume();
         var klCoefficient = state["kl_coefficient"]?.GetValue<double>() ?? settings.KlCoefficient;
-        run.Log($"PPO of {policy.ParameterCount:N0} parameters on {prompts.Count} prompts: {total} batches of {settings.BatchSize}, learning rates {peak:G3} (policy) and {valuePeak:G3} (value), KL coefficient {klCoefficient:G3}.");
+        var lowKl = state["low_kl_batches"]?.GetValue<int>() ?? 0;
+        var moments = settings.ScoreNormalization == "none" ? null : new ScoreMoments(state["score_moments"]);
+        run.Log($"PPO of {policy.ParameterCount:N0} parameters on {prompts.Count} prompts: {total} batches of {settings.BatchSize}, learning rates {peak:G3} (policy) and {valuePeak:G3} (value), KL coefficient {klCoefficient:G3}."
+            + (ptx is null ? "" : $" {settings.PtxExamplesPerEpisode} of {ptx.Count} pre-training examples per answer, weight {settings.PtxCoefficient:G3}."));
 
-        while (step < total)
+        List<(PromptRow Row, int[] Ids)> Prompts(long first) => [.. promptOrder.Range(first, settings.BatchSize).Select(i => prompts[i])];
+        if (settings.ScoreNormalization == "reference" && moments!.Count == 0)
+        {
+            run.Progress(step, total, "measuring rewards");
+            for (var batch = 0; batch * settings.BatchSize < ReferenceSamples; batch++)
+            {
+                var samples = Rollouts.Sample(reference, Prompts((long)batch * settings.BatchSize), settings, chat.EosId, Seeds.Derive(run.Spec.Seed, -2, batch), CancellationToken.None);
+                Rollouts.Look(samples, reference, reference, value, reward, settings, chat.PadId);
+                PpoChecks.AllFinite(samples, step);
+                moments.Add(samples.Select(r => r.ModelScore));
+            }
+            run.Log($"Scores of the starting policy: mean {moments.Mean:G4}, deviation {moments.Deviation:G4} over {moments.Count} answers; scores are brought to 0 and 1 by them.");
+        }
+
+        var stopped = state["stopped"]?.GetValue<bool>() ?? false;
+        while (step < total && !stopped)
         {
             run.Progress(step, total, "training");
             using (NewDisposeScope())
             {
                 var watch = System.Diagnostics.Stopwatch.StartNew();
-                var rollouts = Rollouts.Sample(policy, PromptsOf(prompts, step, settings.BatchSize, run.Spec.Seed), settings, chat.EosId, Seeds.Derive(run.Spec.Seed, step, 1), CancellationToken.None);
+                var rollouts = Rollouts.Sample(policy, Prompts((long)step * settings.BatchSize), settings, chat.EosId, Seeds.Derive(run.Spec.Seed, step, 1), CancellationToken.None);
                 var generating = watch.Elapsed.TotalSeconds;
                 Rollouts.Look(rollouts, policy, reference, value, reward, settings, chat.PadId);
-                CheckFinite(rollouts, step + 1);
+                PpoChecks.AllFinite(rollouts, step + 1);
+                if (settings.ScoreNormalization == "running")
+                {
+                    moments!.Add(rollouts.Select(r => r.ModelScore));
+                }
+                Rollouts.Score(rollouts, settings, moments);
                 Rollouts.Credit(rollouts, settings, klCoefficient);
                 var scoring = watch.Elapsed.TotalSeconds - generating;
 
                 var factor = shape.At(step);
-                var learned = Learn(rollouts, policy, value, policyOptimizer, valueOptimizer, settings, (peak * factor, valuePeak * factor), chat.PadId, Seeds.Derive(run.Spec.Seed, step, 2));
+                var ptxOfBatch = (long)step * settings.BatchSize * settings.PpoEpochs * settings.PtxExamplesPerEpisode;
+                Func<int, int, List<Sequence>>? ptxRange = ptx is null ? null : (drawn, count) => ptx.Range(ptxOfBatch + drawn, count);
+                var learned = PpoLearning.Learn(rollouts, learners, settings, (peak * factor, valuePeak * factor), ptxRange, chat.PadId, Seeds.Derive(run.Spec.Seed, step, 2), step + 1);
                 step++;
-                CheckFirstRatio(learned.FirstRatio, step);
                 if (ema is not null)
                 {
                     Average(ema.Parameters, policy.Parameters, settings.EmaDecay);
                 }
 
-                var metrics = Describe(rollouts, learned, klCoefficient);
+                var metrics = PpoMetrics.Describe(rollouts, learned, klCoefficient);
                 metrics["lr"] = peak * factor;
                 metrics["episode"] = (double)step * settings.BatchSize;
+                metrics["eps"] = rollouts.Count / watch.Elapsed.TotalSeconds;
                 metrics["timing/generate"] = generating;
                 metrics["timing/score"] = scoring;
                 metrics["timing/learn"] = watch.Elapsed.TotalSeconds - generating - scoring;
                 run.Metrics(step, metrics);
-                if (metrics["objective/kl"] < -1)
-                {
-                    run.Log($"Step {step}: the KL estimate is {metrics["objective/kl"]:F2}. It should not be far below 0; the policy and the reference may be scored differently.");
-                }
                 if (settings.RolloutsLogged > 0)
                 {
                     run.AppendRows("rollouts.jsonl", rollouts.Take(settings.RolloutsLogged).Select(r => Logged(r, chat, step)));
                 }
+                var kl = metrics["objective/kl"];
+                lowKl = PpoChecks.LowKlInARow(kl, lowKl, step, run.Log);
                 if (settings.KlController == "adaptive")
                 {
-                    klCoefficient = PpoMath.AdaptKlCoefficient(klCoefficient, metrics["objective/kl"], settings.KlTarget, settings.KlHorizon, rollouts.Count);
+                    klCoefficient = PpoMath.AdaptKlCoefficient(klCoefficient, kl, settings.KlTarget, settings.KlHorizon, rollouts.Count);
+                }
+                if (settings.KlStop > 0 && kl > settings.KlStop)
+                {
+                    stopped = true;
+                    run.Log($"Ended early after step {step} of {total}: the divergence from the starting policy is {kl:F2} nats per answer, above kl_stop = {settings.KlStop:G4}.");
                 }
             }
-            checkpoints.AfterStep(step, total, () => new JsonObject { ["kl_coefficient"] = klCoefficient });
+            checkpoints.AfterStep(step, total, () => new JsonObject { ["kl_coefficient"] = klCoefficient, ["low_kl_batches"] = lowKl, ["score_moments"] = moments?.ToJson(), ["stopped"] = stopped });
         }
-        run.Progress(total, total, "saving");
+        run.Progress(step, step, "saving");
         run.WriteOutput(output => (ema ?? policy).Save(output, folder));
-        run.Finish(total, run.LastMetrics());
-        run.Progress(total, total, "done");
-    }
-
-    /// <summary>The next prompts: all of them once in a random order, then again in another.</summary>
-    private static List<(PromptRow Row, int[] Ids)> PromptsOf(List<(PromptRow Row, int[] Ids)> prompts, int step, int batchSize, long seed)
-    {
-        var first = (long)step * batchSize;
-        var orders = new Dictionary<long, int[]>();
-        return [.. Enumerable.Range(0, batchSize).Select(i =>
-        {
-            var (pass, place) = Math.DivRem(first + i, prompts.Count);
-            if (!orders.TryGetValue(pass, out var order))
-            {
-                orders[pass] = order = Seeds.Permutation(prompts.Count, Seeds.Derive(seed, pass, 0));
-            }
-            return prompts[order[place]];
-        })];
-    }
-
-    private sealed record Learned(double FirstRatio, Dictionary<string, double> Means);
-
-    private static Learned Learn(List<Rollout> rollouts, CausalLm policy, ValueModel value, AdamW policyOptimizer, AdamW valueOptimizer,
-        PpoHyperparameters settings, (double Policy, double Value) learningRate, int padId, long seed)
-    {
-        var sums = new Dictionary<string, double>();
-        var first = double.NaN;
-        var steps = 0;
-        var size = (rollouts.Count + settings.NumMinibatches - 1) / settings.NumMinibatches;
-        for (var epoch = 0; epoch < settings.PpoEpochs; epoch++)
-        {
-            foreach (var indices in Seeds.Permutation(rollouts.Count, Seeds.Derive(seed, epoch)).Chunk(size))
-            {
-                using var scope = NewDisposeScope();
-                var batch = indices.Select(i => rollouts[i]).ToList();
-                var sequences = batch.Select(r => r.Sequence).ToList();
-                var logits = TokenBatch.Logits(policy, sequences, padId);
-                var logProbs = TokenBatch.LogProbs(logits, TokenBatch.Targets(sequences), settings.Temperature);
-                var policyLoss = PpoMath.PolicyLoss(logProbs, Rollouts.Flat(batch, r => r.LogProbs), Rollouts.Flat(batch, r => r.Advantages), settings.ClipRange);
-                policyLoss.Loss.backward();
-                Add("loss/policy_avg", Finite.Loss(policyLoss.Loss, steps + 1, "policy loss"));
-                Add("policy/grad_norm", policyOptimizer.Step(learningRate.Policy));
-
-                var returns = Rollouts.Flat(batch, r => r.Returns);
-                var (valueLoss, valueClipped) = PpoMath.ValueLoss(Rollouts.TokenValues(value, sequences, padId), Rollouts.Flat(batch, r => r.Values), returns, settings.ValueClipRange);
-                valueLoss.backward();
-                Add("loss/value_avg", Finite.Loss(valueLoss, steps + 1, "value loss"));
-                Add("val/grad_norm", valueOptimizer.Step(learningRate.Value));
-
-                Add("policy/approxkl_avg", policyLoss.ApproxKl);
-                Add("policy/clipfrac_avg", policyLoss.ClipFraction);
-                Add("policy/entropy_avg", Entropy(logits, settings.Temperature));
-                Add("val/clipfrac_avg", valueClipped);
-                Add("val/ratio", policyLoss.Ratio);
-                Add("val/ratio_var", policyLoss.RatioVariance);
-                first = double.IsNaN(first) ? policyLoss.Ratio : first;
-                steps++;
-            }
-        }
-        return new Learned(first, sums.ToDictionary(s => s.Key, s => s.Value / steps));
-
-        void Add(string name, double number) => sums[name] = sums.GetValueOrDefault(name) + number;
-    }
-
-    /// <summary>Mean entropy of the next-token distributions, nats.</summary>
-    private static double Entropy(Tensor logits, double temperature)
-    {
-        using var frozen = no_grad();
-        using var scope = NewDisposeScope();
-        var log = nn.functional.log_softmax(logits.detach() / temperature, 1);
-        return -(log.exp() * log).sum(1).mean().item<float>();
-    }
-
-    /// <summary>The batch in the names of TRL and lm-human-preferences; means run over answers or over their real tokens.</summary>
-    private static Dictionary<string, double> Describe(List<Rollout> rollouts, Learned learned, double klCoefficient)
-    {
-        var returns = rollouts.SelectMany(r => r.Returns).ToArray();
-        var errors = rollouts.SelectMany(r => r.Returns.Zip(r.Values, (a, b) => a - b)).ToArray();
-        var variance = PpoMath.MeanAndVariance(returns).Variance;
-        var nonScore = rollouts.Average(r => -klCoefficient * r.Kl);
-        var metrics = new Dictionary<string, double>
-        {
-            ["objective/kl"] = rollouts.Average(r => r.Kl),
-            ["objective/kl_coef"] = klCoefficient,
-            ["objective/entropy"] = rollouts.Average(r => -r.LogProbs.Sum(p => (double)p)),
-            ["objective/non_score_reward"] = nonScore,
-            ["objective/scores"] = rollouts.Average(r => (double)r.Score),
-            ["objective/rlhf_reward"] = nonScore + rollouts.Average(r => (double)r.Score),
-            ["ppo/returns/mean"] = returns.Average(r => (double)r),
-            ["ppo/val/var_explained"] = variance > 0 ? 1 - (PpoMath.MeanAndVariance(errors).Variance / variance) : 0,
-            ["val/num_eos_tokens"] = rollouts.Count(r => r.Ended),
-            ["completions/mean_length"] = rollouts.Average(r => (double)r.Response.Length),
-        };
-        foreach (var (name, mean) in learned.Means)
-        {
-            metrics[name] = mean;
-        }
-        return metrics;
+        run.Finish(step, run.LastMetrics());
+        run.Progress(step, step, "done");
     }
 
     private static LoggedRollout Logged(Rollout r, ChatEncoder chat, int step) => new(
         step, r.Row.Id, chat.Tokenizer.Decode(r.Sequence.Ids[..r.Sequence.From]), chat.Text(r.Response), r.Ended ? "stop" : "length",
         [.. r.Response.Select(id => chat.Tokenizer.Decode([id]))], r.LogProbs, r.ReferenceLogProbs, r.Values, r.Rewards, r.Advantages, r.Score, r.Kl);
-
-    private static void CheckFinite(List<Rollout> rollouts, int step)
-    {
-        foreach (var r in rollouts)
-        {
-            var name = !r.LogProbs.All(float.IsFinite) ? "the policy's log-probabilities"
-                : !r.ReferenceLogProbs.All(float.IsFinite) ? "the reference policy's log-probabilities"
-                : !r.Values.All(float.IsFinite) ? "the value model's values"
-                : !float.IsFinite(r.Score) ? "the reward model's score" : null;
-            if (name is not null)
-            {
-                throw new NonFiniteException($"Step {step}: {name} of prompt {r.Row.Id} are not finite. The last checkpoint before it stands.");
-            }
-        }
-    }
-
-    /// <summary>Before any learning the policy is the one that sampled; a mean ratio other than 1 means that the two were computed differently.</summary>
-    private static void CheckFirstRatio(double ratio, int step)
-    {
-        if (Math.Abs(ratio - 1) > RatioTolerance)
-        {
-            throw new InvalidOperationException($"Step {step}: the first minibatch has ratio {ratio:F4} instead of 1. Sampling and training disagree about log-probabilities; this is a defect of the trainer, not of your data.");
-        }
-    }
 
     private static void Freeze(params IEnumerable<IReadOnlyDictionary<string, Tensor>?> models)
     {

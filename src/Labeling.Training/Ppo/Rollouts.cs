@@ -30,7 +30,10 @@ internal sealed class Rollout(PromptRow row, int[] prompt, Generated generated)
 
     public float[] Returns { get; set; } = [];
 
-    /// <summary>Score of the whole answer, penalty and clip included.</summary>
+    /// <summary>The reward model's own number for the whole answer.</summary>
+    public float ModelScore { get; set; }
+
+    /// <summary>What PPO is rewarded with: that number normalised, penalised and clipped.</summary>
     public float Score { get; set; }
 
     /// <summary>Sum over tokens of log π − log π_ref.</summary>
@@ -49,7 +52,7 @@ internal static class Rollouts
         return [.. prompts.Zip(generated, (p, g) => new Rollout(p.Row, p.Ids, g))];
     }
 
-    /// <summary>Fills log-probabilities of both policies, values and scores, in chunks of similar length.</summary>
+    /// <summary>Fills log-probabilities of both policies, values and the reward model's scores, in chunks of similar length.</summary>
     public static void Look(IReadOnlyList<Rollout> rollouts, CausalLm policy, CausalLm reference, ValueModel values, RewardModel reward, PpoHyperparameters settings, int padId)
     {
         using var frozen = no_grad();
@@ -69,9 +72,18 @@ internal static class Rollouts
             {
                 var span = at..(at += chunk[i].Response.Length);
                 (chunk[i].LogProbs, chunk[i].ReferenceLogProbs, chunk[i].Values) = (logProbs[span], referenceLogProbs[span], tokenValues[span]);
-                var score = scores[i] - (chunk[i].Ended ? 0 : (float)settings.MissingEosPenalty);
-                chunk[i].Score = settings.ScoreClip > 0 ? Math.Clamp(score, -(float)settings.ScoreClip, (float)settings.ScoreClip) : score;
+                chunk[i].ModelScore = scores[i];
             }
+        }
+    }
+
+    /// <summary>Turns the reward model's numbers into scores: normalised when asked for, the penalty of an answer without end subtracted, clipped.</summary>
+    public static void Score(IReadOnlyList<Rollout> rollouts, PpoHyperparameters settings, ScoreMoments? moments)
+    {
+        foreach (var r in rollouts)
+        {
+            var score = (moments?.Normalize(r.ModelScore) ?? r.ModelScore) - (r.Ended ? 0 : (float)settings.MissingEosPenalty);
+            r.Score = settings.ScoreClip > 0 ? Math.Clamp(score, -(float)settings.ScoreClip, (float)settings.ScoreClip) : score;
         }
     }
 

@@ -2,8 +2,8 @@
 // run's tokenizer or going on from a base model.
 //
 // Documents end with the end token and are packed to the context length (PackedText). AdamW with beta2 0.95, cosine learning rate
-// after a short linear warm-up, gradient clipping at 1: GPT-3's appendix B. Validation is reported as loss per token and as bits per
-// byte, which can be compared between vocabularies.
+// after a short linear warm-up, gradient clipping at 1: GPT-3's appendix B. Files with a weight are mixed by it and not by their size (WeightedText), and
+// how often each was passed over is reported. Validation is reported as loss per token and as bits per byte, which can be compared between vocabularies.
 //
 // Deliberate deviations: no dropout; GPT-2's or GPT-NeoX's architecture at any size; batch size does not ramp up.
 
@@ -49,6 +49,9 @@ public sealed record PretrainHyperparameters
     [Hyperparameter("Sequences of context length per step.", Unit = "sequences", Min = 1, Max = 65_536)]
     public int BatchSize { get; init; } = 32;
 
+    [Hyperparameter("Sequences computed together within a step; their gradients are added up before it. Needs less memory and changes no result. 0 = all.", Unit = "sequences", Min = 0, Max = 65_536)]
+    public int MicroBatchSize { get; init; }
+
     [Hyperparameter("Stop after this many steps; 0 = after all epochs.", Unit = "steps", Min = 0, Max = 100_000_000)]
     public int MaxSteps { get; init; }
 
@@ -90,6 +93,7 @@ public static class PretrainStage
         var folder = run.Spec.Base ?? run.Spec.Tokenizer ?? throw new BadInputException($"{run.Spec.File}: 'pretrain' needs 'tokenizer', the folder of a tokenizer, or 'base', a model to go on from.");
         var tokenizer = ModelFolder.Open(folder, Tokenizer.FromFolder);
         var eos = tokenizer.EosId ?? throw new BadInputException($"The tokenizer of '{folder}' names no eos_token; documents could not be told apart.");
+        ModelFolder.RequirePadApart(tokenizer, folder);
         var pad = tokenizer.PadId ?? eos;
         using var model = run.Spec.Base is null ? Create(settings, tokenizer, eos, run.Spec) : ModelFolder.Policy(folder, tokenizer);
         var context = run.Spec.Base is null ? settings.ContextLength : Math.Min(settings.ContextLength, model.Config.MaxPositions);
@@ -98,23 +102,38 @@ public static class PretrainStage
             context = Math.Min(context, settings.PackLength);
         }
 
-        List<int[]> Documents(string split, bool required) =>
-            [.. Rows.Texts(run.Spec.DataOf(split), run.Spec.File, required).Select(text => (int[])[.. tokenizer.Encode(text, settings.SpecialTokensInText), eos])];
-        var text = new PackedText(Documents("train", required: true), context, settings.BatchSize, run.Spec.Seed);
-        var validDocuments = Documents("valid", required: false);
-        var valid = validDocuments.Count == 0 ? null : new PackedText(validDocuments, context, settings.BatchSize, 0);
+        int[] Encode(string text) => tokenizer.Encode(text, settings.SpecialTokensInText);
+        PackedText Packed(IReadOnlyList<string> files, int batchSize, long seed)
+        {
+            var packed = new PackedText([.. Rows.Texts(files, run.Spec.File).Select(text => (int[])[.. Encode(text), eos])], context, batchSize, seed);
+            return packed.Tokens > 1 ? packed : throw new BadInputException($"The training data ({string.Join(", ", files.Select(Path.GetFileName))}) holds no text; a token to predict is needed.");
+        }
 
-        var total = settings.MaxSteps > 0 ? settings.MaxSteps : text.StepsPerEpoch * settings.Epochs;
+        var files = run.Spec.Data.Where(d => d.Split == "train").ToList();
+        var mix = files.All(f => f.Weight is null) ? null : new WeightedText([.. files.Select((f, i) =>
+            new WeightedSource(Path.GetFileName(f.Path), Packed([f.Path], 1, Seeds.Derive(run.Spec.Seed, i, 2)), f.Weight!.Value))], settings.BatchSize);
+        var text = mix is null ? Packed(run.Spec.DataOf("train"), settings.BatchSize, run.Spec.Seed) : null;
+        Func<int, List<Sequence>> batchOf = mix is null ? text!.Batch : mix.Batch;
+        var (stepsPerEpoch, textTokens) = mix is null ? (text!.StepsPerEpoch, text.Tokens) : (mix.StepsPerEpoch, mix.Tokens);
+        var validTexts = Rows.Texts(run.Spec.DataOf("valid"), run.Spec.File, required: false);
+        var valid = validTexts.Count == 0 ? null : new HeldOutText(validTexts, Encode, eos, context, settings.BatchSize);
+        SelfChecks.Padding(model, batchOf(0)[0].Ids, eos, pad);
+
+        var total = settings.MaxSteps > 0 ? settings.MaxSteps : stepsPerEpoch * settings.Epochs;
         var peak = settings.LearningRate ?? LearningRates.Pretraining(model.ParameterCount);
         var schedule = new LearningRate(ScheduleKind.Cosine, peak, total, (long)Math.Ceiling(settings.WarmupRatio * total), settings.MinLearningRateRatio);
         using var optimizer = new AdamW(model.Parameters, new AdamWOptions(0.9, 0.95, 1e-8, settings.WeightDecay, settings.MaxGradNorm));
-        var evalEvery = settings.EvalEvery > 0 ? settings.EvalEvery : text.StepsPerEpoch;
+        var evalEvery = settings.EvalEvery > 0 ? settings.EvalEvery : stepsPerEpoch;
 
         var checkpoints = new RunCheckpoints(run, settings.CheckpointEvery, new Dictionary<string, IEnumerable<KeyValuePair<string, Tensor>>> { ["model"] = model.Parameters },
             new Dictionary<string, AdamW> { ["optimizer"] = optimizer });
         var (step, state) = checkpoints.Resume();
         var tokens = state["num_tokens"]?.GetValue<long>() ?? 0;
-        run.Log($"Pre-training of {model.ParameterCount:N0} parameters on {text.Tokens:N0} tokens: {total} steps of {settings.BatchSize} x {context}, learning rate {peak:G3}.");
+        run.Log($"Pre-training of {model.ParameterCount:N0} parameters on {textTokens:N0} tokens: {total} steps of {settings.BatchSize} x {context}, learning rate {peak:G3}.");
+        foreach (var source in mix?.Epochs(total) ?? [])
+        {
+            run.Log(FormattableString.Invariant($"Mix: {source.Name}, {source.Tokens:N0} tokens, {source.Share:P1} of the training text, {source.Epochs:F2} epochs in {total} steps."));
+        }
 
         while (step < total)
         {
@@ -122,25 +141,36 @@ public static class PretrainStage
             Dictionary<string, double> metrics;
             using (NewDisposeScope())
             {
-                var batch = text.Batch(step);
-                var targets = TokenBatch.Targets(batch);
-                var loss = nn.functional.cross_entropy(TokenBatch.Logits(model, batch, pad), targets);
+                var batch = batchOf(step);
+                double targets = batch.Sum(s => s.Supervised);
+                double loss = 0;
+                foreach (var part in batch.Chunk(settings.MicroBatchSize > 0 ? settings.MicroBatchSize : batch.Count))
+                {
+                    using var inner = NewDisposeScope();
+                    var share = part.Sum(s => s.Supervised) / targets;
+                    var mean = nn.functional.cross_entropy(TokenBatch.Logits(model, part, pad), TokenBatch.Targets(part));
+                    loss += share * Finite.Loss(mean, step + 1);
+                    (mean * share).backward();
+                }
                 var learningRate = schedule.At(step);
-                loss.backward();
                 metrics = new Dictionary<string, double>
                 {
-                    ["loss"] = Finite.Loss(loss, step + 1),
+                    ["loss"] = loss,
                     ["grad_norm"] = optimizer.Step(learningRate),
                     ["lr"] = learningRate,
-                    ["epoch"] = (step + 1.0) / text.StepsPerEpoch,
-                    ["num_tokens"] = tokens += targets.shape[0],
+                    ["epoch"] = (step + 1.0) / stepsPerEpoch,
+                    ["num_tokens"] = tokens += (long)targets,
                 };
             }
             step++;
+            foreach (var source in mix?.Epochs(step) ?? [])
+            {
+                metrics["epochs/" + source.Name] = source.Epochs;
+            }
             if (valid is not null && (step % evalEvery == 0 || step == total))
             {
                 run.Progress(step, total, "evaluating");
-                (metrics["eval/loss"], metrics["eval/bits_per_byte"]) = Evaluate(model, valid, tokenizer.BytesPerToken(), pad);
+                (metrics["eval/loss"], metrics["eval/bits_per_byte"]) = valid.Evaluate(model, pad);
             }
             run.Metrics(step, metrics);
             checkpoints.AfterStep(step, total, () => new JsonObject { ["num_tokens"] = tokens });
@@ -162,35 +192,5 @@ public static class PretrainStage
         {
             throw new BadInputException($"{spec.File}: {e.Message}", e);
         }
-    }
-
-    /// <summary>Mean loss per token, and bits per byte of text; the end tokens count in the first only, as they are no text.</summary>
-    private static (double Loss, double BitsPerByte) Evaluate(CausalLm model, PackedText text, int[] bytesPerToken, int padId)
-    {
-        using var frozen = no_grad();
-        double nats = 0, count = 0, textNats = 0, bytes = 0;
-        for (var step = 0; step < text.StepsPerEpoch; step++)
-        {
-            using var scope = NewDisposeScope();
-            var batch = text.Batch(step);
-            var targets = TokenBatch.Targets(batch);
-            var losses = (-TokenBatch.LogProbs(TokenBatch.Logits(model, batch, padId), targets)).data<float>();
-            var n = 0;
-            foreach (var sequence in batch)
-            {
-                foreach (var id in sequence.Ids.AsSpan(sequence.From))
-                {
-                    var loss = losses[n++];
-                    nats += loss;
-                    if (bytesPerToken[id] > 0)
-                    {
-                        textNats += loss;
-                        bytes += bytesPerToken[id];
-                    }
-                }
-            }
-            count += n;
-        }
-        return (nats / count, textNats / Math.Log(2) / Math.Max(1, bytes));
     }
 }

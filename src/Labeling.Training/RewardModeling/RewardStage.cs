@@ -81,6 +81,7 @@ public static class RewardStage
         {
             run.Log($"{train.Count - usable.Count} of {train.Count} training rankings are nothing but ties and teach nothing.");
         }
+        SelfChecks.Padding(model, usable[0].Answers[0], chat.EosId, chat.PadId);
 
         var batchSize = BatchPlan.SizeFor(settings.BatchSize, usable.Count, settings.Epochs, paper: 64);
         var plan = new BatchPlan([.. usable.Select(r => r.Longest)], batchSize, run.Spec.Seed);

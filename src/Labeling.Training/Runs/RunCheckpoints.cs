@@ -26,7 +26,7 @@ internal sealed class RunCheckpoints(
     private readonly string spec = Fingerprint(run.Spec.File);
 
     /// <summary>Restores the newest valid checkpoint; returns its step (0 when there is none) and its numbers.</summary>
-    /// <exception cref="BadInputException">run.json is not the one the checkpoint was made under.</exception>
+    /// <exception cref="BadInputException">run.json is not the one the checkpoint was made under, or a weight to start from is not finite.</exception>
     public (int Step, JsonObject State) Resume()
     {
         using var checkpoint = TrainingCheckpoint.OpenNewest(run.Checkpoints, run.Log);
@@ -35,7 +35,9 @@ internal sealed class RunCheckpoints(
         run.TruncateAfter("rollouts.jsonl", step);
         if (checkpoint is null)
         {
-            return (0, []);
+            return Finite.FirstBad(Named()) is { } bad
+                ? throw new BadInputException($"{run.Spec.File}: the model to start from is broken: its tensor {bad} holds a number that is not finite. Start from another model.")
+                : (0, []);
         }
         if (checkpoint.State[SpecKey]?.GetValue<string>() != spec)
         {
@@ -60,8 +62,10 @@ internal sealed class RunCheckpoints(
     /// <param name="totalSteps">All steps.</param>
     /// <param name="numbers">What the stage needs besides tensors.</param>
     /// <exception cref="RunStoppedException">Asked to stop; the checkpoint is written.</exception>
+    /// <exception cref="NonFiniteException">The step left a weight that is not finite; no checkpoint is written.</exception>
     public void AfterStep(int step, int totalSteps, Func<JsonObject>? numbers = null)
     {
+        Finite.Tensors(Named(), step);
         var stop = run.Stop.IsCancellationRequested;
         if (stop || (step % every == 0 && step < totalSteps))
         {
@@ -73,15 +77,19 @@ internal sealed class RunCheckpoints(
         }
     }
 
+    /// <summary>The live tensors under the names they have in a checkpoint.</summary>
+    private List<KeyValuePair<string, Tensor>> Named() => [.. parts.SelectMany(p => p.Value.Select(t => new KeyValuePair<string, Tensor>($"{p.Key}/{t.Key}", t.Value)))];
+
     private void Save(int step, JsonObject state)
     {
         state[SpecKey] = spec;
-        var tensors = parts.SelectMany(p => p.Value.Select(t => new KeyValuePair<string, Tensor>($"{p.Key}/{t.Key}", t.Value))).ToList();
+        var tensors = Named();
         foreach (var (prefix, optimizer) in optimizers)
         {
             state[prefix] = optimizer.StepCount;
             tensors.AddRange(optimizer.State.Select(t => new KeyValuePair<string, Tensor>($"{prefix}/{t.Key}", t.Value)));
         }
+        Finite.Tensors(tensors, step);
         TrainingCheckpoint.Save(run.Checkpoints, step, tensors, state, keep: 2);
     }
 

@@ -5,8 +5,9 @@ namespace Labeling.Training.Runs;
 
 /// <summary>A data file of a run.</summary>
 /// <param name="Path">Full path.</param>
-/// <param name="Split">train or valid.</param>
-public sealed record DataFile(string Path, string Split);
+/// <param name="Split">train, valid, or what the stage knows besides.</param>
+/// <param name="Weight">Share of the training text relative to the other files' weights; null when files are mixed by their size.</param>
+public sealed record DataFile(string Path, string Split, double? Weight = null);
 
 /// <summary>A policy that a sampling run asks for answers.</summary>
 /// <param name="Id">The caller's name of the model.</param>
@@ -122,7 +123,7 @@ public sealed class RunSpec
             RewardModel = ModelFolder(root, "reward_model", folder, file),
             Tokenizer = ModelFolder(root, "tokenizer", folder, file),
             Models = ReadModels(root, folder, file),
-            Data = ReadData(root, folder, file),
+            Data = ReadData(root, folder, file, stage),
             hyperparameters = root.TryGetProperty("hyperparameters", out var h) && h.ValueKind != JsonValueKind.Null ? h : null,
         };
     }
@@ -187,16 +188,23 @@ public sealed class RunSpec
         return models;
     }
 
-    private static List<DataFile> ReadData(JsonElement root, string folder, string file)
+    private static string[] Splits(string stage) => stage switch
+    {
+        "ppo" => ["train", "valid", "pretrain"],
+        "filter" => ["train", "good"],
+        _ => ["train", "valid"],
+    };
+
+    private static List<DataFile> ReadData(JsonElement root, string folder, string file, string stage)
     {
         var files = new List<DataFile>();
-        foreach (var entry in Items(root, "data", file, ["path", "split", "sha256", "rows"]))
+        foreach (var entry in Items(root, "data", file, ["path", "split", "sha256", "rows", "weight"]))
         {
             var path = Text(entry, "path", file) ?? throw new BadInputException($"{file}: data[{files.Count}] has no 'path'.");
             var split = Text(entry, "split", file) ?? "train";
-            if (split is not ("train" or "valid"))
+            if (!Splits(stage).Contains(split))
             {
-                throw new BadInputException($"{file}: the split of '{path}' is '{split}'; {Nearest.Hint(split, ["train", "valid"])}.");
+                throw new BadInputException($"{file}: the split of '{path}' is '{split}'; {Nearest.Hint(split, Splits(stage))}.");
             }
             var full = Path.GetFullPath(Path.Combine(folder, path));
             if (!System.IO.File.Exists(full))
@@ -204,9 +212,27 @@ public sealed class RunSpec
                 throw new BadInputException($"{file}: the data file '{path}' does not exist.");
             }
             CheckContent(full, path, Text(entry, "sha256", file), Number(entry, "rows", file), file);
-            files.Add(new DataFile(full, split));
+            files.Add(new DataFile(full, split, Weight(entry, path, stage, split, file)));
         }
-        return files;
+        var train = files.Where(f => f.Split == "train").ToList();
+        return train.Any(f => f.Weight is not null) && train.Find(f => f.Weight is null) is { } without
+            ? throw new BadInputException($"{file}: '{without.Path}' has no 'weight' but another training file has; give every training file a weight, or none.")
+            : files;
+    }
+
+    private static double? Weight(JsonElement entry, string path, string stage, string split, string file)
+    {
+        if (!entry.TryGetProperty("weight", out var value) || value.ValueKind == JsonValueKind.Null)
+        {
+            return null;
+        }
+        if (stage != "pretrain" || split != "train")
+        {
+            throw new BadInputException($"{file}: '{path}' has a 'weight'; only training files of 'pretrain' are mixed by weight. Remove it.");
+        }
+        return value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out var weight) && double.IsFinite(weight) && weight > 0
+            ? weight
+            : throw new BadInputException($"{file}: the weight of '{path}' is {value.GetRawText()}; it must be a number above 0.");
     }
 
     private static void CheckContent(string full, string path, string? sha256, long? rows, string file)

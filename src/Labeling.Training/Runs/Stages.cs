@@ -17,11 +17,13 @@ public sealed record StageDescription(string Stage, string Summary, IReadOnlyLis
 public static class Stages
 {
     /// <summary>Names in the order they are used.</summary>
-    public static IReadOnlyList<string> Names { get; } = ["tokenizer", "pretrain", "sft", "sample", "reward", "ppo"];
+    public static IReadOnlyList<string> Names { get; } = ["filter", "dedup", "tokenizer", "pretrain", "sft", "sample", "reward", "ppo"];
 
     /// <summary>All stages with their hyperparameters.</summary>
     public static IReadOnlyList<StageDescription> Describe() =>
     [
+        new("filter", "Keeps the rows of raw text that look like given good ones.", Hyperparameters.Describe(typeof(FilterHyperparameters))),
+        new("dedup", "Leaves out rows of raw text that say the same as another row, exactly or nearly.", Hyperparameters.Describe(typeof(DedupHyperparameters))),
         new("tokenizer", "Learns a byte-level BPE vocabulary from raw text.", Hyperparameters.Describe(typeof(TokenizerHyperparameters))),
         new("pretrain", "Trains a language model on raw text, from scratch or from a base model.", Hyperparameters.Describe(typeof(PretrainHyperparameters))),
         new("sft", "Supervised fine-tuning: teaches a base model to answer as the demonstrations do.", Hyperparameters.Describe(typeof(SftHyperparameters))),
@@ -43,6 +45,12 @@ public static class Stages
         Directory.CreateDirectory(run.Path);
         switch (run.Spec.Stage)
         {
+            case "filter":
+                FilterStage.Run(run);
+                break;
+            case "dedup":
+                DedupStage.Run(run);
+                break;
             case "tokenizer":
                 TokenizerStage.Run(run);
                 break;

@@ -76,6 +76,9 @@ public class PpoMathTests
         var result = PpoMath.PolicyLoss(now, old, tensor(new float[] { 1, -1, -1, 1 }), 0.2);
         Assert.Equal(0.5, result.ClipFraction);
         Assert.Equal((-1.2 + 1.5 + 0.8 - 0.5) / 4, result.Loss.item<float>(), 1e-6);
+        Assert.Equal((1.0, 0.25), (Math.Round(result.Ratio, 6), Math.Round(result.RatioVariance, 6)));
+        // A single token has no spread, not an undefined one.
+        Assert.Equal(0, PpoMath.PolicyLoss(tensor(new[] { -1f }), tensor(new[] { -1f }), tensor(new[] { 1f }), 0.2).RatioVariance);
         result.Loss.backward();
         AssertClose([0, 1.5 / 4, 0, -.5 / 4], now.grad!.data<float>().ToArray(), 1e-6);
     }
@@ -87,9 +90,11 @@ public class PpoMathTests
         using var scope = NewDisposeScope();
         // V=1, old=0, clip .2 -> .2; R=1: plain 0, clipped .64 decides. V=0.1: within the clip, both .81.
         var values = tensor(new[] { 1f, 0.1f }, requires_grad: true);
-        var (loss, clipped) = PpoMath.ValueLoss(values, tensor(new[] { 0f, 0f }), tensor(new[] { 1f, 1f }), 0.2);
-        Assert.Equal(0.5 * (0.64 + 0.81) / 2, loss.item<float>(), 1e-6);
-        Assert.Equal(0.5, clipped, 1e-6);
+        var result = PpoMath.ValueLoss(values, tensor(new[] { 0f, 0f }), tensor(new[] { 1f, 1f }), 0.2);
+        Assert.Equal(0.5 * (0.64 + 0.81) / 2, result.Loss.item<float>(), 1e-6);
+        Assert.Equal(0.5, result.ClipFraction, 1e-6);
+        Assert.Equal(0.55, result.Prediction, 1e-6);
+        Assert.Equal(0.405, result.Error, 1e-6);
     }
 
     private static void AssertClose(double[] expected, float[] actual, double tolerance)
