@@ -44,6 +44,7 @@ public static class PpoStage
         ModelFolder.RequireSameTokenizer(folder, rewardFolder, run.Spec.File);
         using var policy = ModelFolder.Policy(folder, chat.Tokenizer);
         using var reference = policy.Clone();
+        settings.AddLora(policy.AddLora, run.Spec.Seed, run.Spec.File);
         using var reward = ModelFolder.Open(rewardFolder, RewardModel.Load);
         using var value = ValueModel.From(reward);
         using var ema = settings.EmaDecay > 0 ? policy.Clone() : null;
@@ -52,17 +53,17 @@ public static class PpoStage
         var prompts = Examples.Prompts(Rows.Prompts(run.Spec.DataOf("train"), run.Spec.File), chat, context, settings.Overlong, run);
 
         var total = (settings.Episodes + settings.BatchSize - 1) / settings.BatchSize;
-        var peak = settings.LearningRate ?? LearningRates.Policy(policy.ParameterCount);
+        var peak = settings.LearningRate ?? settings.Rate(LearningRates.Policy(policy.ParameterCount));
         var valuePeak = settings.ValueLearningRate ?? LearningRates.Value(policy.ParameterCount);
         var shape = new LearningRate(ScheduleKind.Constant, 1, total, settings.WarmupBatches, WarmupStartFraction: 0.1);
         var options = new AdamWOptions(0.9, 0.95, settings.AdamEpsilon, 0, settings.MaxGradNorm);
-        using var policyOptimizer = new AdamW(policy.Parameters, options);
+        using var policyOptimizer = new AdamW(policy.Trainable, options);
         using var valueOptimizer = new AdamW(value.Parameters, options);
 
-        var parts = new Dictionary<string, IEnumerable<KeyValuePair<string, Tensor>>> { ["policy"] = policy.Parameters, ["value"] = value.Parameters };
+        var parts = new Dictionary<string, IEnumerable<KeyValuePair<string, Tensor>>> { ["policy"] = policy.Trainable, ["value"] = value.Parameters };
         if (ema is not null)
         {
-            parts["ema"] = ema.Parameters;
+            parts["ema"] = ema.Trainable;
         }
         var checkpoints = new RunCheckpoints(run, settings.CheckpointEvery, parts,
             new Dictionary<string, AdamW> { ["policy_optimizer"] = policyOptimizer, ["value_optimizer"] = valueOptimizer });
@@ -89,7 +90,7 @@ public static class PpoStage
                 CheckFirstRatio(learned.FirstRatio, step);
                 if (ema is not null)
                 {
-                    Average(ema.Parameters, policy.Parameters, settings.EmaDecay);
+                    Average(ema.Trainable, policy.Trainable, settings.EmaDecay);
                 }
 
                 var metrics = Describe(rollouts, learned, klCoefficient);
