@@ -70,7 +70,7 @@ public class ResumeTests(TinyWorld world)
         Assert.Contains("was changed after checkpoint", error, StringComparison.Ordinal);
     }
 
-    private static void Same(string stage, string whole, params int[] killAt) => AssertSame(whole, Interrupted(stage, whole, killAt));
+    internal static void Same(string stage, string whole, params int[] killAt) => AssertSame(whole, Interrupted(stage, whole, killAt));
 
     private static string Interrupted(string stage, string whole, params int[] killAt)
     {

@@ -41,5 +41,5 @@ public abstract record LoraHyperparameters
 
     /// <summary>The learning rate of a stage when none was given.</summary>
     /// <param name="full">The rate for training all weights.</param>
-    internal double Rate(double full) => LoraRank == 0 ? full : full * LearningRates.LoraFactor;
+    internal double Rate(double full) => LoraRank == 0 ? full : LearningRates.Lora(full);
 }

@@ -194,9 +194,9 @@ public sealed class RunSpec
         {
             var path = Text(entry, "path", file) ?? throw new BadInputException($"{file}: data[{files.Count}] has no 'path'.");
             var split = Text(entry, "split", file) ?? "train";
-            if (split is not ("train" or "valid"))
+            if (split is not ("train" or "valid" or "pretrain"))
             {
-                throw new BadInputException($"{file}: the split of '{path}' is '{split}'; {Nearest.Hint(split, ["train", "valid"])}.");
+                throw new BadInputException($"{file}: the split of '{path}' is '{split}'; {Nearest.Hint(split, ["train", "valid", "pretrain"])}.");
             }
             var full = Path.GetFullPath(Path.Combine(folder, path));
             if (!System.IO.File.Exists(full))
