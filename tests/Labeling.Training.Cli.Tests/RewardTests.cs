@@ -82,6 +82,28 @@ public class RewardTests(TinyWorld world)
     }
 
     [Fact]
+    public void A_run_killed_between_folds_keeps_the_finished_ones()
+    {
+        object[] Labeled(int count) => Many(count, i => Ranking(i, 1 + (i % 3 / 2), 2 - (i % 3 / 2), $"l{i % 6}"));
+        var hyperparameters = new { epochs = 12, batch_size = 4, labeler_folds = 3 };
+        var whole = Run("reward-folds-whole", hyperparameters, Labeled(36), Labeled(12));
+        var killed = RunFiles.Copy(whole, "reward-folds-killed");
+        var path = Path.Combine(killed, "folds.jsonl");
+        using (var trainer = new TrainerProcess("reward", "--run", killed))
+        {
+            Assert.True(SpinWait.SpinUntil(() => File.Exists(path) && RunFiles.CountLines(path) > 0, TimeSpan.FromMinutes(2)));
+            trainer.Kill();
+        }
+        var finished = RunFiles.Lines(path);
+        Assert.InRange(finished.Count, 1, 2);
+        File.AppendAllText(path, "{\"spec\":\"cut off by a k");
+        TinyWorld.Finish("reward", killed);
+        Assert.Equal(RunFiles.Lines(Path.Combine(whole, "folds.jsonl")), RunFiles.Lines(path));
+        Assert.Equal(File.ReadAllBytes(Path.Combine(whole, "output", "model.safetensors")), File.ReadAllBytes(Path.Combine(killed, "output", "model.safetensors")));
+        Assert.Equal(2, File.ReadAllText(Path.Combine(killed, "log.txt")).Split("Fold 1 of 3").Length);
+    }
+
+    [Fact]
     public void Folds_without_validation_rows_are_judged_on_prompts_they_did_not_learn_from()
     {
         object[] rows = Many(60, i => new

@@ -5,7 +5,7 @@ namespace Labeling.Training.Runs;
 
 /// <summary>A data file of a run.</summary>
 /// <param name="Path">Full path.</param>
-/// <param name="Split">train or valid.</param>
+/// <param name="Split">train, valid, or pretrain for raw text that a later stage mixes in.</param>
 public sealed record DataFile(string Path, string Split);
 
 /// <summary>A policy that a sampling run asks for answers.</summary>

@@ -2,7 +2,7 @@
 //
 // The model learns to continue each prompt with the labeler's answer: cross-entropy on the answer's tokens and the end token,
 // none on the prompt. AdamW, cosine learning rate down to a tenth, no warm-up, 16 epochs, as in the paper. Raw text can be mixed in, as the paper
-// does for the policy that PPO starts from (section C.4).
+// does for the policy that PPO starts from (section C.3).
 //
 // However a step is calculated - in micro-batches, padded or packed - its loss is the mean over all its answer tokens.
 //
@@ -66,7 +66,7 @@ public sealed record SftHyperparameters : LoraHyperparameters
     [Hyperparameter("Demonstrations computed at once; a step adds up the gradients of as many such parts as it needs. Fewer need less memory and change nothing else. 0 = the whole step at once.", Unit = "demonstrations", Min = 0, Max = 65_536)]
     public int MicroBatchSize { get; init; }
 
-    [Hyperparameter("Weight of raw text in the loss, next-token prediction on the data files with the split pretrain; keeps what the model knew. 0 = none.", Source = "InstructGPT C.4: 0.1", Min = 0, Max = 0.99)]
+    [Hyperparameter("Weight of raw text in the loss, next-token prediction on the data files with the split pretrain; keeps what the model knew. 0 = none.", Source = "InstructGPT C.3: 0.1", Min = 0, Max = 0.99)]
     public double PretrainingMix { get; init; }
 
     [Hyperparameter("Sequences of raw text per step. Only with pretraining_mix.", Unit = "sequences", Min = 1, Max = 65_536)]

@@ -64,6 +64,18 @@ public sealed class PackingTests : IDisposable
     }
 
     [Fact]
+    public void A_sliding_window_slides_within_its_sequence()
+    {
+        using var model = CausalLm.New(ModelConfig.GptNeoX(50, 32, 2, 4, 16) with { SlidingWindow = 3 }, 1);
+        using var wide = CausalLm.New(ModelConfig.GptNeoX(50, 32, 2, 4, 16), 1);
+        using var noGrad = no_grad();
+        var (first, second) = (Sequences(50)[0], Sequences(50)[2]);
+        var packed = Packing.Logits(model, [[first, second]], padId: 0);
+        Assert.True(packed.allclose(cat([TokenBatch.Logits(model, [first], padId: 0), TokenBatch.Logits(model, [second], padId: 0)], 0), 1e-4, 1e-5));
+        Assert.False(packed.allclose(Packing.Logits(wide, [[first, second]], padId: 0), 1e-3, 1e-3));
+    }
+
+    [Fact]
     public void A_row_may_be_longer_than_the_positions_when_its_sequences_are_not()
     {
         using var model = CausalLm.New(ModelConfig.Gpt2(50, 32, 1, 4, 8), 1);
