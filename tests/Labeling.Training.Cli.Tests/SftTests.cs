@@ -91,7 +91,8 @@ public class SftTests(TinyWorld world)
         Assert.True(evaluated[^1] < evaluated[0] - 0.1 && evaluated[0] < Column(folder, "loss")[0], string.Join(", ", evaluated));
         Assert.Equal(["adapter_config.json", "adapter_model.safetensors"], Directory.EnumerateFiles(Path.Combine(folder, "output", "adapter")).Select(Path.GetFileName).Order());
         var config = RunFiles.Json(Path.Combine(folder, "output", "adapter"), "adapter_config.json");
-        Assert.Equal(["c_attn", "c_proj"], config["target_modules"]!.AsArray().Select(t => t!.GetValue<string>()));
+        // "c_proj" alone would mean the attention's too.
+        Assert.Equal(["attn.c_attn", "mlp.c_proj"], config["target_modules"]!.AsArray().Select(t => t!.GetValue<string>().Split("h.0.")).Where(t => t.Length > 1).Select(t => t[1]));
         Assert.Equal("../../../base/output", config["base_model_name_or_path"]!.GetValue<string>());
 
         // PEFT's folder as the base of the next run is the merged model.

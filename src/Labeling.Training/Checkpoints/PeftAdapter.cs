@@ -15,7 +15,6 @@ static class PeftAdapter
     public static void Save(string folder, LoraAdapter adapter, string? baseFolder, Tensor? score = null)
     {
         Directory.CreateDirectory(folder);
-        var targets = adapter.Targets.Select(t => t.Name).ToList();
         var config = new JsonObject
         {
             ["peft_type"] = "LORA",
@@ -24,10 +23,10 @@ static class PeftAdapter
             ["r"] = adapter.Options.Rank,
             ["lora_alpha"] = adapter.Options.Alpha,
             ["lora_dropout"] = adapter.Options.Dropout,
-            ["target_modules"] = new JsonArray([.. targets.Select(t => t[(t.LastIndexOf('.') + 1)..]).Distinct().Order(StringComparer.Ordinal).Select(t => (JsonNode)t)]),
+            ["target_modules"] = new JsonArray([.. adapter.TargetModules.Select(t => (JsonNode)t)]),
             ["modules_to_save"] = score is null ? null : new JsonArray("score"),
             // Conv1D keeps its weights as [in, out].
-            ["fan_in_fan_out"] = adapter.Targets.Any(t => t.Transposed),
+            ["fan_in_fan_out"] = adapter.Transposed,
             ["bias"] = "none",
             ["init_lora_weights"] = true,
             ["inference_mode"] = true,

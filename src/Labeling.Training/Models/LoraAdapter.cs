@@ -21,7 +21,11 @@ sealed class LoraAdapter : IDisposable
     /// <summary>A and B of every adapted projection by PEFT's names.</summary>
     public IReadOnlyDictionary<string, Tensor> Parameters => weights.All;
 
-    public IEnumerable<Linear> Targets => layers.Select(l => l.Target);
+    /// <summary>Whether a target keeps its weight as [in, out].</summary>
+    public bool Transposed => layers.Exists(l => l.Target.Transposed);
+
+    /// <summary>PEFT's target_modules: the last parts of the names where they mean these modules and no others, else whole names.</summary>
+    public required IReadOnlyList<string> TargetModules { get; init; }
 
     /// <summary>A new adapter: A uniform in ±1/√inputs (PEFT's Kaiming initialisation), B zero.</summary>
     public static LoraAdapter New(Decoder body, string modelType, LoraOptions options, long seed)
@@ -67,7 +71,9 @@ sealed class LoraAdapter : IDisposable
         if (all.Any(l => l.Lora is not null)) throw new LoraException("the model has an adapter already.");
         if (options.Rank < 1) throw new LoraException($"the rank is {options.Rank}; it must be at least 1.");
         using var noGrad = no_grad();
-        var adapter = new LoraAdapter(options);
+        static string Last(Linear linear) => linear.Name[(linear.Name.LastIndexOf('.') + 1)..];
+        var ends = targets.Select(Last).Distinct().Order(StringComparer.Ordinal).ToList();
+        var adapter = new LoraAdapter(options) { TargetModules = all.Count(l => ends.Contains(Last(l))) == targets.Count ? ends : [.. targets.Select(t => t.Name)] };
         try
         {
             foreach (var linear in targets)
