@@ -100,7 +100,8 @@ public class RewardTests(TinyWorld world)
         TinyWorld.Finish("reward", killed);
         Assert.Equal(RunFiles.Lines(Path.Combine(whole, "folds.jsonl")), RunFiles.Lines(path));
         Assert.Equal(File.ReadAllBytes(Path.Combine(whole, "output", "model.safetensors")), File.ReadAllBytes(Path.Combine(killed, "output", "model.safetensors")));
-        Assert.Equal(2, File.ReadAllText(Path.Combine(killed, "log.txt")).Split("Fold 1 of 3").Length);
+        // Once, or never when the kill came between the file and the log.
+        Assert.InRange(File.ReadAllText(Path.Combine(killed, "log.txt")).Split("Fold 1 of 3").Length - 1, 0, 1);
     }
 
     [Fact]
