@@ -26,7 +26,7 @@ public class ResumeTests(TinyWorld world)
         TinyWorld.Finish("sft", sft);
         var whole = world.Sample("sample", "sft-for-sampling");
         TinyWorld.Finish("sample", whole);
-        var killed = Interrupted("sample", whole, steps: 40, kills: 4, folder =>
+        var killed = Interrupted("sample", whole, AtRandom(steps: 40, kills: 4), random, folder =>
         {
             // What a power cut may leave: the file ends inside a row.
             using var samples = new FileStream(Path.Combine(folder, "samples.jsonl"), FileMode.Open);
@@ -98,17 +98,23 @@ public class ResumeTests(TinyWorld world)
         Assert.Contains("was changed after checkpoint", error, StringComparison.Ordinal);
     }
 
+    /// <summary>Killed at these steps and started again, a finished run comes out the same.</summary>
+    internal static void Same(string stage, string whole, params int[] killAt) => AssertSame(whole, Interrupted(stage, whole, killAt, new Random(20)));
+
     private void Same(string stage, string whole, int steps, int kills)
     {
         TinyWorld.Finish(stage, whole);
-        AssertSame(whole, Interrupted(stage, whole, steps, kills));
+        AssertSame(whole, Interrupted(stage, whole, AtRandom(steps, kills), random));
     }
 
-    /// <summary>A copy of a run, killed with SIGKILL at random steps of its first four fifths and started again until it is done.</summary>
-    private string Interrupted(string stage, string whole, int steps, int kills, Action<string>? afterKill = null)
+    /// <summary>Random steps of a run's first four fifths.</summary>
+    private int[] AtRandom(int steps, int kills) => [.. Enumerable.Range(1, steps * 4 / 5).OrderBy(_ => random.Next()).Take(kills).Order()];
+
+    /// <summary>A copy of a run, killed with SIGKILL at these steps and started again until it is done.</summary>
+    private static string Interrupted(string stage, string whole, int[] killAt, Random random, Action<string>? afterKill = null)
     {
         var killed = RunFiles.Copy(whole, Path.GetFileName(whole) + "-killed");
-        foreach (var step in Enumerable.Range(1, steps * 4 / 5).OrderBy(_ => random.Next()).Take(kills).Order())
+        foreach (var step in killAt)
         {
             using var trainer = new TrainerProcess(stage, "--run", killed);
             if (!trainer.WaitForStep(killed, step))

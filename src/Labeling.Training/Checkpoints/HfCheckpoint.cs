@@ -61,7 +61,7 @@ public static class HfCheckpoint
         }
     }
 
-    static void WriteJson(string path, JsonObject json) => File.WriteAllText(path, json.ToJsonString(Indented) + "\n");
+    internal static void WriteJson(string path, JsonObject json) => File.WriteAllText(path, json.ToJsonString(Indented) + "\n");
 }
 
 /// <summary>The weights of a Hugging Face folder, in one file or in shards.</summary>

@@ -74,6 +74,38 @@ public sealed class ChatEncoder
         return (Encode(before, quoted[..quotedBefore]), end >= 0 ? ids[..(end + 1)] : [.. ids, EosId]);
     }
 
+    /// <summary>Ids of a whole conversation that ends with an assistant turn; every assistant turn is supervised, up to and with its end token.</summary>
+    /// <exception cref="BadInputException">The template refuses the conversation, or renders its earlier turns differently once later ones follow.</exception>
+    public Sequence Conversation(IReadOnlyList<ChatMessage> messages, string where)
+    {
+        var ids = new List<int>();
+        var supervised = new List<int>();
+        var quoted = new List<string>();
+        var all = Render(messages, false, where, quoted);
+        var from = 0;
+        foreach (var turn in Enumerable.Range(0, messages.Count).Where(i => messages[i].Role == "assistant"))
+        {
+            // What the template writes before and through the turn must be the beginning of the whole, or its place in it is unknown.
+            var before = Render(messages.Take(turn).ToList(), true, where, []);
+            var through = Render(messages.Take(turn + 1).ToList(), false, where, []);
+            if (!through.StartsWith(before, StringComparison.Ordinal) || !all.StartsWith(through, StringComparison.Ordinal) || before.Length < from)
+            {
+                throw new BadInputException($"{where}: the chat template does not render messages[{turn}] as a continuation of what comes before it, so the turn's tokens cannot be told apart. Set conversations to \"split\", which renders each turn by itself.");
+            }
+            ids.AddRange(Encode(all[from..before.Length], quoted));
+            var answer = Encode(all[before.Length..through.Length], quoted);
+            var end = Array.IndexOf(answer, EosId);
+            if (turn == messages.Count - 1)
+            {
+                answer = end >= 0 ? answer[..(end + 1)] : [.. answer, EosId];
+            }
+            supervised.AddRange(Enumerable.Range(ids.Count, end >= 0 ? end + 1 : answer.Length));
+            ids.AddRange(answer);
+            from = through.Length;
+        }
+        return new Sequence([.. ids], supervised[0]) { Only = [.. supervised] };
+    }
+
     /// <summary>Text of an answer's ids, up to and without the end token.</summary>
     public string Text(ReadOnlySpan<int> answer)
     {

@@ -10,11 +10,38 @@ internal static class Examples
 
     /// <summary>Demonstrations, supervised from the answer on; each has its end token supervised.</summary>
     public static List<Sequence> Demonstrations(IReadOnlyList<DemonstrationRow> rows, ChatEncoder chat, int context, string overlong, RunFolder run) =>
-        Fitting(rows, r => r.Where, row =>
+        Fitting(rows, r => r.Where, row => Checked(row.EveryTurn ? chat.Conversation([.. row.Prompt, row.Completion], row.Where) : Answer(row, chat), row, chat), s => s.Ids.Length, context, overlong, run);
+
+    private static Sequence Answer(DemonstrationRow row, ChatEncoder chat)
+    {
+        var (prompt, answer) = chat.Demonstration(row.Prompt, row.Completion, row.Where);
+        return new Sequence([.. prompt, .. answer], prompt.Length);
+    }
+
+    /// <summary>What a row must have for the model to learn when to stop, and no more than one beginning.</summary>
+    private static Sequence Checked(Sequence row, DemonstrationRow source, ChatEncoder chat)
+    {
+        var tokenizer = chat.Tokenizer;
+        if (tokenizer.PadId == chat.EosId)
         {
-            var (prompt, answer) = chat.Demonstration(row.Prompt, row.Completion, row.Where);
-            return new Sequence([.. prompt, .. answer], prompt.Length);
-        }, s => s.Ids.Length, context, overlong, run);
+            throw new BadInputException($"{source.Where}: the tokenizer has '{tokenizer.Decode([chat.EosId])}' as end token and as padding token. Programs that leave padding out of the loss would leave the end out too, and the model would never stop: name another pad_token in tokenizer_config.json, or none.");
+        }
+        if (!row.Predicted.Any(t => row.Ids[t] == chat.EosId))
+        {
+            throw new BadInputException($"{source.Where}: no supervised token of the row is the end token '{tokenizer.Decode([chat.EosId])}', so the model would not learn to stop. Check that the chat template ends the assistant's turn with it.");
+        }
+        if (tokenizer.BosId is not { } bos || bos == chat.EosId)
+        {
+            return row;
+        }
+        var begins = row.Ids.Count(id => id == bos);
+        // Models whose tokenizer puts the token before every text were trained with it.
+        if (begins > 1 || (begins == 0 && tokenizer.WithSpecialTokens([]).Contains(bos)))
+        {
+            throw new BadInputException($"{source.Where}: the row has the begin token '{tokenizer.Decode([bos])}' {begins} times, and the model expects it once. Let the chat template write bos_token exactly once, at the start.");
+        }
+        return row;
+    }
 
     /// <summary>Prompts with room for at least one token of answer.</summary>
     public static List<(PromptRow Row, int[] Ids)> Prompts(IReadOnlyList<PromptRow> rows, ChatEncoder chat, int context, string overlong, RunFolder run) =>

@@ -8,10 +8,13 @@ namespace Labeling.Training.Data;
 /// <summary>Opens model folders with errors a user can act on.</summary>
 internal static class ModelFolder
 {
-    /// <summary>A language model whose vocabulary holds every token of its tokenizer.</summary>
+    /// <summary>
+    /// A language model whose vocabulary holds every token of its tokenizer. Of a folder in PEFT's format, the base model it names with the
+    /// adapter merged in.
+    /// </summary>
     public static CausalLm Policy(string folder, Tokenizer tokenizer)
     {
-        var model = Open(folder, CausalLm.Load);
+        var model = Open(folder, Load);
         if (tokenizer.VocabSize <= model.Config.VocabularySize)
         {
             return model;
@@ -21,6 +24,26 @@ internal static class ModelFolder
         throw new BadInputException($"The tokenizer of '{folder}' has {tokenizer.VocabSize} tokens but the model's weights have {weights}: they do not belong together.");
     }
 
+    private static CausalLm Load(string folder)
+    {
+        if (File.Exists(Path.Combine(folder, "config.json")) || !File.Exists(Path.Combine(folder, PeftAdapter.ConfigFile)))
+        {
+            return CausalLm.Load(folder);
+        }
+        var model = CausalLm.Load(PeftAdapter.BaseFolder(folder));
+        try
+        {
+            model.LoadLora(folder);
+            model.MergeLora();
+        }
+        catch
+        {
+            model.Dispose();
+            throw;
+        }
+        return model;
+    }
+
     /// <summary>Runs a loader, turning what is wrong with the folder into a <see cref="BadInputException"/>.</summary>
     public static T Open<T>(string folder, Func<string, T> load)
     {
@@ -28,7 +51,7 @@ internal static class ModelFolder
         {
             return load(folder);
         }
-        catch (Exception e) when (e is ModelConfigException or SafetensorsException or FileNotFoundException or InvalidDataException)
+        catch (Exception e) when (e is ModelConfigException or SafetensorsException or LoraException or FileNotFoundException or InvalidDataException)
         {
             throw new BadInputException(e.Message, e);
         }

@@ -15,20 +15,24 @@ public sealed record PromptRow(string Id, IReadOnlyList<ChatMessage> Prompt, str
 /// <param name="Prompt">Messages up to the answer.</param>
 /// <param name="Completion">The answer, one assistant message.</param>
 /// <param name="Where">file:line.</param>
-public sealed record DemonstrationRow(string Id, IReadOnlyList<ChatMessage> Prompt, ChatMessage Completion, string Where);
+/// <param name="EveryTurn">The assistant turns in the prompt are to be learned as well.</param>
+public sealed record DemonstrationRow(string Id, IReadOnlyList<ChatMessage> Prompt, ChatMessage Completion, string Where, bool EveryTurn = false);
 
 /// <summary>One ranked answer.</summary>
 /// <param name="Id">The caller's id of the completion.</param>
 /// <param name="Message">The answer.</param>
 /// <param name="Rank">1 = best; equal ranks are ties.</param>
-public sealed record RankedCompletion(string Id, ChatMessage Message, int Rank);
+/// <param name="Demonstration">A person wrote it.</param>
+public sealed record RankedCompletion(string Id, ChatMessage Message, int Rank, bool Demonstration = false);
 
 /// <summary>One person's ranking of K answers to a prompt.</summary>
 /// <param name="Id">The caller's id, or file:line.</param>
 /// <param name="Prompt">Messages up to the answers.</param>
 /// <param name="Completions">The K answers.</param>
 /// <param name="Where">file:line.</param>
-public sealed record RankingRow(string Id, IReadOnlyList<ChatMessage> Prompt, IReadOnlyList<RankedCompletion> Completions, string Where);
+/// <param name="Labeler">Who ranked; null when the row does not say.</param>
+/// <param name="Strength">How much better the best is than the worst: 1 negligibly to 4 significantly; null when the row does not say.</param>
+public sealed record RankingRow(string Id, IReadOnlyList<ChatMessage> Prompt, IReadOnlyList<RankedCompletion> Completions, string Where, string? Labeler = null, int? Strength = null);
 
 /// <summary>A row of text with its whole line.</summary>
 /// <param name="Text">The text.</param>
@@ -52,19 +56,23 @@ public static class Rows
         Read<PromptRow>(files, specFile, "prompt", required, (row, where) => [new PromptRow(Id(row, where), Prompt(row), where)]);
 
     /// <summary>
-    /// Rows {"prompt": [...], "completion": [one assistant message]} or {"messages": [...]}; of the latter, each assistant turn becomes a
-    /// demonstration with everything before it as its prompt.
+    /// Rows {"prompt": [...], "completion": [one assistant message]} or {"messages": [...]}. <paramref name="turns"/> says what becomes of the latter:
+    /// "split" makes of each assistant turn a demonstration with everything before it as its prompt; "all" makes one that learns every
+    /// assistant turn; "last" one that learns the last.
     /// </summary>
-    public static List<DemonstrationRow> Demonstrations(IReadOnlyList<string> files, string specFile, bool required = true) =>
-        Read<DemonstrationRow>(files, specFile, "demonstration", required, Demonstration);
+    public static List<DemonstrationRow> Demonstrations(IReadOnlyList<string> files, string specFile, bool required = true, string turns = "split") =>
+        Read<DemonstrationRow>(files, specFile, "demonstration", required, (row, where) => Demonstration(row, where, turns));
 
     /// <summary>Rows of either kind, {"text": ...} or a demonstration; each has one of the two.</summary>
     public static List<(string? Text, DemonstrationRow? Demonstration)> TextsAndDemonstrations(IReadOnlyList<string> files, string specFile) =>
         Read<(string?, DemonstrationRow?)>(files, specFile, "text or demonstration", required: false, (row, where) => row.TryGetProperty("text", out _)
             ? [(Text(row, "text"), null)]
-            : Demonstration(row, where).Select(d => ((string?)null, (DemonstrationRow?)d)));
+            : Demonstration(row, where, "split").Select(d => ((string?)null, (DemonstrationRow?)d)));
 
-    /// <summary>Rows {"prompt": [...], "completions": [{"completion": [...], "rank": 1}, ...]}.</summary>
+    /// <summary>
+    /// Rows {"prompt": [...], "completions": [{"completion": [...], "rank": 1}, ...]}, where a row may have "labeler" (text) and "strength" (1 to 4) and a
+    /// completion "demonstration" (true: a person wrote it).
+    /// </summary>
     public static List<RankingRow> Rankings(IReadOnlyList<string> files, string specFile, bool required = true) =>
         Read<RankingRow>(files, specFile, "ranking", required, (row, where) => [Ranking(row, where)]);
 
@@ -106,20 +114,24 @@ public static class Rows
         return rows;
     }
 
-    private static IEnumerable<DemonstrationRow> Demonstration(JsonElement row, string where) => row.TryGetProperty("messages", out _)
-        ? Turns(Id(row, where), Messages(row, "messages"), where)
+    private static IEnumerable<DemonstrationRow> Demonstration(JsonElement row, string where, string turns) => row.TryGetProperty("messages", out _)
+        ? Turns(Id(row, where), Messages(row, "messages"), where, turns)
         : [new DemonstrationRow(Id(row, where), Prompt(row), Answer(row, "completion"), where)];
 
-    private static IEnumerable<DemonstrationRow> Turns(string id, List<ChatMessage> messages, string where)
+    private static IEnumerable<DemonstrationRow> Turns(string id, List<ChatMessage> messages, string where, string turns)
     {
         var answers = Enumerable.Range(0, messages.Count).Where(i => messages[i].Role == "assistant").ToList();
         if (answers.Count == 0 || answers[0] == 0)
         {
             throw new BadInputException("'messages' needs at least one assistant message that follows another message");
         }
-        return answers.Select(i => messages[i].Content.Length > 0
-            ? new DemonstrationRow(answers.Count == 1 ? id : $"{id}#{i}", messages[..i], messages[i], where)
-            : throw new BadInputException($"messages[{i}] is an empty answer"));
+        if (answers.Find(i => messages[i].Content.Length == 0) is > 0 and var empty)
+        {
+            throw new BadInputException($"messages[{empty}] is an empty answer");
+        }
+        return turns == "split"
+            ? answers.Select(i => new DemonstrationRow(answers.Count == 1 ? id : $"{id}#{i}", messages[..i], messages[i], where))
+            : [new DemonstrationRow(id, messages[..answers[^1]], messages[answers[^1]], where, turns == "all" && answers.Count > 1)];
     }
 
     private static RankingRow Ranking(JsonElement row, string where)
@@ -140,12 +152,28 @@ public static class Rows
             {
                 throw new BadInputException($"{place}.rank is missing or not a whole number from 1 (1 = best, equal = tie)");
             }
-            completions.Add(new RankedCompletion(Id(entry, $"{where}#{completions.Count}"), Answer(entry, "completion"), number));
+            var written = Optional(entry, "demonstration") is { } flag && (flag.ValueKind is JsonValueKind.True or JsonValueKind.False
+                ? flag.GetBoolean()
+                : throw new BadInputException($"{place}.demonstration must be true or false"));
+            completions.Add(new RankedCompletion(Id(entry, $"{where}#{completions.Count}"), Answer(entry, "completion"), number, written));
         }
         return completions.Count >= 2
-            ? new RankingRow(Id(row, where), Prompt(row), completions, where)
+            ? new RankingRow(Id(row, where), Prompt(row), completions, where, Optional(row, "labeler") is null ? null : Text(row, "labeler"), Strength(row))
             : throw new BadInputException($"a ranking needs at least 2 completions and this one has {completions.Count}");
     }
+
+    private static int? Strength(JsonElement row)
+    {
+        if (Optional(row, "strength") is not { } value)
+        {
+            return null;
+        }
+        return value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out var strength) && strength is >= 1 and <= 4
+            ? strength
+            : throw new BadInputException($"strength is {value.GetRawText()}; it must be 1 (negligibly better), 2, 3 or 4 (significantly better), or left out");
+    }
+
+    private static JsonElement? Optional(JsonElement row, string field) => row.TryGetProperty(field, out var value) && value.ValueKind != JsonValueKind.Null ? value : null;
 
     private static string Id(JsonElement row, string where) => row.TryGetProperty("id", out var id) && id.ValueKind != JsonValueKind.Null
         ? id.ValueKind == JsonValueKind.String ? id.GetString()! : id.GetRawText()

@@ -8,8 +8,14 @@ namespace Labeling.Training.Data;
 /// <param name="From">First position that is predicted (1 for plain text, the answer's first token in a conversation).</param>
 public readonly record struct Sequence(int[] Ids, int From)
 {
+    /// <summary>The predicted positions, ascending, where there are gaps between them (a conversation's assistant turns); null when it is all from <see cref="From"/> on.</summary>
+    public int[]? Only { get; init; }
+
     /// <summary>Number of predicted tokens.</summary>
-    public int Supervised => Ids.Length - From;
+    public int Supervised => Only?.Length ?? Ids.Length - From;
+
+    /// <summary>The predicted positions, ascending.</summary>
+    public IEnumerable<int> Predicted => Only ?? Enumerable.Range(From, Ids.Length - From);
 }
 
 /// <summary>
@@ -54,26 +60,17 @@ internal static class TokenBatch
     public static Tensor PredictingPositions(IReadOnlyList<Sequence> rows)
     {
         var time = rows.Max(r => r.Ids.Length) - 1;
-        var positions = new long[rows.Sum(r => r.Supervised)];
-        var n = 0;
-        for (var r = 0; r < rows.Count; r++)
-        {
-            for (var t = rows[r].From; t < rows[r].Ids.Length; t++)
-            {
-                positions[n++] = ((long)r * time) + t - 1;
-            }
-        }
-        return tensor(positions);
+        return tensor(rows.SelectMany((row, r) => row.Predicted.Select(t => ((long)r * time) + t - 1)).ToArray());
     }
 
     /// <summary>The supervised tokens of all rows, one after the other. int64 [supervised].</summary>
     public static Tensor Targets(IReadOnlyList<Sequence> rows) =>
-        tensor(rows.SelectMany(r => r.Ids.Skip(r.From)).Select(id => (long)id).ToArray());
+        tensor(rows.SelectMany(r => r.Predicted.Select(t => (long)r.Ids[t])).ToArray());
 
     /// <summary>Logits of the supervised tokens only [supervised, vocabulary]: the head is the larger part of the work.</summary>
-    public static Tensor Logits(CausalLm model, IReadOnlyList<Sequence> rows, int padId)
+    public static Tensor Logits(CausalLm model, IReadOnlyList<Sequence> rows, int padId, Dropout? dropout = null)
     {
-        var hidden = model.Hidden(Inputs(rows, padId));
+        var hidden = model.Hidden(Inputs(rows, padId), dropout: dropout);
         var needed = hidden.reshape(-1, hidden.shape[2]).index_select(0, PredictingPositions(rows));
         return model.Logits(needed);
     }

@@ -20,13 +20,21 @@ enum Init
 delegate Tensor WeightSource(string name, long[] shape, Init init);
 
 /// <summary>An affine map. Conv1D weights (GPT-2) stay in their stored layout [in, out], so names, shapes and gradients are the checkpoint's.</summary>
-sealed class Linear(Tensor weight, Tensor? bias, bool transposed = false)
+sealed class Linear(string name, Tensor weight, Tensor? bias, bool transposed = false)
 {
+    /// <summary>Its module's name in transformers, for example <c>transformer.h.0.attn.c_attn</c>.</summary>
+    public string Name => name;
     public Tensor Weight => weight;
     public Tensor? Bias => bias;
     public bool Transposed => transposed;
+    public long Inputs => weight.shape[transposed ? 0 : 1];
+    public long Outputs => weight.shape[transposed ? 1 : 0];
+    /// <summary>A low-rank change of the weight that is trained in its place; null for none.</summary>
+    public LoraLayer? Lora { get; set; }
 
-    public Tensor Apply(Tensor x)
+    public Tensor Apply(Tensor x, Dropout? dropout = null) => Lora is null ? Frozen(x) : Frozen(x) + Lora.Apply(x, dropout);
+
+    Tensor Frozen(Tensor x)
     {
         if (!transposed) return F.linear(x, weight, bias);
         using var turned = weight.t();
@@ -69,4 +77,6 @@ sealed class Block
     public Linear? Gate { get; init; }
     public required Linear Up { get; init; }
     public required Linear Down { get; init; }
+
+    public IEnumerable<Linear> Linears => new[] { QueryKeyValue, Query, Key, Value, Output, Gate, Up, Down }.OfType<Linear>();
 }

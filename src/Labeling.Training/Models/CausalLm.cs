@@ -13,6 +13,7 @@ public sealed class CausalLm : IDisposable
 {
     readonly Weights weights;
     readonly Tensor head;
+    LoraAdapter? adapter;
 
     CausalLm(ModelConfig config, Weights weights, WeightSource source)
     {
@@ -29,7 +30,10 @@ public sealed class CausalLm : IDisposable
     /// <summary>The trainable tensors by Hugging Face name, in registration order; a tied head appears once, as the embedding.</summary>
     public IReadOnlyDictionary<string, Tensor> Parameters => weights.All;
 
-    /// <summary>Number of trainable numbers.</summary>
+    /// <summary>What training changes: the matrices of the adapter by PEFT's names where there is one, else all <see cref="Parameters"/>.</summary>
+    public IReadOnlyDictionary<string, Tensor> Trainable => adapter?.Parameters ?? weights.All;
+
+    /// <summary>Number of the model's own numbers, an adapter's not included.</summary>
     public long ParameterCount => Parameters.Values.Sum(p => p.NumberOfElements);
 
     internal Decoder Body { get; }
@@ -70,11 +74,47 @@ public sealed class CausalLm : IDisposable
         }
     }
 
-    /// <summary>A copy with weights of its own, for example a frozen reference policy.</summary>
+    /// <summary>A copy with weights of its own, and an adapter of its own where there is one; for example a frozen reference policy.</summary>
     public CausalLm Clone()
     {
-        var copy = new Weights();
-        return new CausalLm(Config, copy, copy.CopyOf(weights.All));
+        var weights = new Weights();
+        var copy = new CausalLm(Config, weights, weights.CopyOf(this.weights.All));
+        if (adapter is null) return copy;
+        copy.Freeze();
+        copy.adapter = LoraAdapter.From(copy.Body, adapter.Options, [.. adapter.Parameters.Keys], (name, matrix) => matrix.copy_(adapter.Parameters[name]));
+        return copy;
+    }
+
+    /// <summary>Freezes the weights and adds a new low-rank adapter, which changes nothing until it is trained.</summary>
+    /// <param name="options">Rank, scale and targets.</param>
+    /// <param name="seed">The same seed gives the same adapter.</param>
+    /// <exception cref="LoraException">A target is no module of this model, or there is an adapter already.</exception>
+    public void AddLora(LoraOptions options, long seed)
+    {
+        adapter = LoraAdapter.New(Body, Config.ModelType, options, seed);
+        Freeze();
+    }
+
+    /// <summary>Freezes the weights and adds an adapter from a folder in PEFT's format.</summary>
+    /// <param name="folder">Folder with adapter_config.json and adapter_model.safetensors.</param>
+    /// <exception cref="LoraException">The adapter is not for this model or of a kind not known here.</exception>
+    /// <exception cref="SafetensorsException">Its weights are missing, damaged or of the wrong shape.</exception>
+    public void LoadLora(string folder)
+    {
+        adapter = PeftAdapter.Load(folder, Body);
+        Freeze();
+    }
+
+    /// <summary>Adds the adapter's change to the weights, which can be trained again, and removes the adapter.</summary>
+    public void MergeLora()
+    {
+        adapter?.MergeInto(weights.All);
+        adapter = null;
+    }
+
+    void Freeze()
+    {
+        foreach (var tensor in weights.All.Values) tensor.requires_grad_(false);
     }
 
     /// <summary>
@@ -84,9 +124,15 @@ public sealed class CausalLm : IDisposable
     /// <param name="ids">Token ids, int64 [batch, time].</param>
     /// <param name="attentionMask">[batch, time], 1 or true at real tokens, 0 or false at padding; null when all are real.</param>
     /// <param name="cache">Keys and values of earlier tokens of the same rows; extended by this call.</param>
+    /// <param name="segments">
+    /// int64 [batch, time] where rows hold several sequences side by side: equal for the tokens of one sequence. Tokens see their own
+    /// sequence only, whose positions begin at 0. Not together with a mask or a cache.
+    /// </param>
+    /// <param name="dropout">What is dropped in this pass; null, as in evaluation, for nothing.</param>
     /// <returns>float32 [batch, time, hidden].</returns>
     /// <exception cref="ArgumentException">Shapes do not fit or the sequence is longer than the model's positions.</exception>
-    public Tensor Hidden(Tensor ids, Tensor? attentionMask = null, KeyValueCache? cache = null) => Body.Forward(ids, attentionMask, cache);
+    public Tensor Hidden(Tensor ids, Tensor? attentionMask = null, KeyValueCache? cache = null, Tensor? segments = null, Dropout? dropout = null) =>
+        Body.Forward(ids, attentionMask, cache, segments, dropout);
 
     /// <summary>Scores of every next token.</summary>
     /// <param name="hidden">Hidden states [..., hidden], for example only the rows that have a label.</param>
@@ -95,14 +141,22 @@ public sealed class CausalLm : IDisposable
 
     /// <summary>
     /// Saves a complete Hugging Face folder: config.json, generation_config.json, model.safetensors and, when a source is given, its
-    /// tokenizer files.
+    /// tokenizer files. An adapter is merged into the stored weights, and stored by itself in <c>adapter/</c> in PEFT's format.
     /// </summary>
     /// <param name="folder">Created when missing.</param>
-    /// <param name="tokenizerFolder">Folder to copy tokenizer files from; null for none.</param>
+    /// <param name="tokenizerFolder">Folder to copy tokenizer files from, and the one an adapter names as its base; null for none.</param>
     /// <param name="type">Number type of the stored weights.</param>
-    public void Save(string folder, string? tokenizerFolder = null, WeightType type = WeightType.Float32) =>
-        HfCheckpoint.Save(folder, Config, Architecture.CausalLm, weights.All, tokenizerFolder, type);
+    public void Save(string folder, string? tokenizerFolder = null, WeightType type = WeightType.Float32)
+    {
+        using var scope = NewDisposeScope();
+        HfCheckpoint.Save(folder, Config, Architecture.CausalLm, adapter?.Merged(weights.All) ?? weights.All, tokenizerFolder, type);
+        if (adapter is not null) PeftAdapter.Save(Path.Combine(folder, "adapter"), adapter, tokenizerFolder);
+    }
 
     /// <inheritdoc/>
-    public void Dispose() => weights.Dispose();
+    public void Dispose()
+    {
+        adapter?.Dispose();
+        weights.Dispose();
+    }
 }

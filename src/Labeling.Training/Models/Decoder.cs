@@ -16,6 +16,7 @@ sealed class Decoder(ModelConfig config, Block[] blocks, Tensor tokenEmbedding)
 
     public Tensor TokenEmbedding => tokenEmbedding;
     public IReadOnlyList<Block> Blocks => blocks;
+    public IEnumerable<Linear> Linears => new[] { ProjectIn }.Concat(blocks.SelectMany(b => b.Linears)).Append(ProjectOut).OfType<Linear>();
     public Tensor? PositionEmbedding { get; init; }
     public int PositionOffset { get; init; }
     public Norm? EmbeddingNorm { get; init; }
@@ -29,25 +30,29 @@ sealed class Decoder(ModelConfig config, Block[] blocks, Tensor tokenEmbedding)
     /// <param name="ids">int64 [batch, time].</param>
     /// <param name="attentionMask">[batch, time], 1 or true at real tokens; null when all are real.</param>
     /// <param name="cache">Keys and values of earlier tokens, extended by this call.</param>
-    public Tensor Forward(Tensor ids, Tensor? attentionMask, KeyValueCache? cache)
+    /// <param name="segments">int64 [batch, time], the sequence of its row each token belongs to; null when a row is one sequence.</param>
+    /// <param name="dropout">What is dropped in this pass; null for nothing.</param>
+    public Tensor Forward(Tensor ids, Tensor? attentionMask, KeyValueCache? cache, Tensor? segments = null, Dropout? dropout = null)
     {
         if (ids.dim() != 2) throw new ArgumentException($"ids have shape [{string.Join(", ", ids.shape)}]; [batch, time] is needed.", nameof(ids));
         if (attentionMask is not null && !attentionMask.shape.SequenceEqual(ids.shape))
             throw new ArgumentException($"the attention mask has shape [{string.Join(", ", attentionMask.shape)}], the ids [{string.Join(", ", ids.shape)}].", nameof(attentionMask));
+        if (segments is not null && (attentionMask is not null || cache is not null || !segments.shape.SequenceEqual(ids.shape)))
+            throw new ArgumentException("segments have the shape of the ids and come without attention mask and cache.", nameof(segments));
         var past = cache?.Length ?? 0;
 
         using var scope = NewDisposeScope();
-        var plan = AttentionPlan.Make(config, ids, attentionMask, cache, alibiSlopes);
+        var plan = segments is null ? AttentionPlan.Make(config, ids, attentionMask, cache, alibiSlopes) : AttentionPlan.Packed(config, segments, alibiSlopes);
         if (config.Positions != PositionKind.Alibi) CheckLength(plan);
         var (batch, time) = (ids.shape[0], ids.shape[1]);
         var x = tokenEmbedding.index_select(0, ids.reshape(-1)).view(batch, time, -1);
-        if (ProjectIn is not null) x = ProjectIn.Apply(x);
+        if (ProjectIn is not null) x = ProjectIn.Apply(x, dropout);
         if (PositionEmbedding is not null) x = x + Positions(plan, batch, time);
         if (EmbeddingNorm is not null) x = EmbeddingNorm.Apply(x);
         var rotation = rotary?.At(plan, time);
-        for (var i = 0; i < blocks.Length; i++) x = Run(blocks[i], i, x, plan, rotation, cache);
+        for (var i = 0; i < blocks.Length; i++) x = Run(blocks[i], i, x, plan, rotation, cache, dropout);
         if (FinalNorm is not null) x = FinalNorm.Apply(x);
-        if (ProjectOut is not null) x = ProjectOut.Apply(x);
+        if (ProjectOut is not null) x = ProjectOut.Apply(x, dropout);
         cache?.Advance(plan);
         return x.MoveToOuterDisposeScope();
     }
@@ -64,23 +69,26 @@ sealed class Decoder(ModelConfig config, Block[] blocks, Tensor tokenEmbedding)
         ? PositionEmbedding!.index_select(0, positions.reshape(-1) + PositionOffset).view(batch, time, -1)
         : PositionEmbedding!.narrow(0, plan.Past + PositionOffset, time);
 
-    Tensor Run(Block block, int index, Tensor x, AttentionPlan plan, Rotary.Rotation? rotation, KeyValueCache? cache)
+    Tensor Run(Block block, int index, Tensor x, AttentionPlan plan, Rotary.Rotation? rotation, KeyValueCache? cache, Dropout? dropout)
     {
+        Tensor Attention(Tensor input) => Dropped(Attend(block, index, input, plan, rotation, cache, dropout));
+        Tensor Feeding(Tensor input) => Dropped(FeedForward(block, input, dropout));
+        Tensor Dropped(Tensor branch) => dropout is null ? branch : dropout.Residual(branch);
         if (config.ParallelResidual)
-            return x + Attend(block, index, block.AttentionNorm.Apply(x), plan, rotation, cache) + FeedForward(block, block.FeedForwardNorm.Apply(x));
+            return x + Attention(block.AttentionNorm.Apply(x)) + Feeding(block.FeedForwardNorm.Apply(x));
         if (!config.PreNorm)
         {
-            x = block.AttentionNorm.Apply(x + Attend(block, index, x, plan, rotation, cache));
-            return block.FeedForwardNorm.Apply(x + FeedForward(block, x));
+            x = block.AttentionNorm.Apply(x + Attention(x));
+            return block.FeedForwardNorm.Apply(x + Feeding(x));
         }
-        x = x + Attend(block, index, block.AttentionNorm.Apply(x), plan, rotation, cache);
-        return x + FeedForward(block, block.FeedForwardNorm.Apply(x));
+        x = x + Attention(block.AttentionNorm.Apply(x));
+        return x + Feeding(block.FeedForwardNorm.Apply(x));
     }
 
-    Tensor Attend(Block block, int index, Tensor x, AttentionPlan plan, Rotary.Rotation? rotation, KeyValueCache? cache)
+    Tensor Attend(Block block, int index, Tensor x, AttentionPlan plan, Rotary.Rotation? rotation, KeyValueCache? cache, Dropout? dropout)
     {
         var (batch, time) = (x.shape[0], x.shape[1]);
-        var (query, key, value) = Heads(block, x, batch, time);
+        var (query, key, value) = Heads(block, x, batch, time, dropout);
         if (block.QueryNorm is not null) query = block.QueryNorm.Apply(query);
         if (block.KeyNorm is not null) key = block.KeyNorm.Apply(key);
         if (rotation is not null) (query, key) = (rotation.Apply(query), rotation.Apply(key));
@@ -91,28 +99,28 @@ sealed class Decoder(ModelConfig config, Block[] blocks, Tensor tokenEmbedding)
             value = value.repeat_interleave(config.Heads / config.KeyValueHeads, 1);
         }
         var attended = F.scaled_dot_product_attention(query, key, value, plan.Mask, 0, plan.Causal);
-        return block.Output.Apply(attended.transpose(1, 2).reshape(batch, time, config.Heads * config.HeadSize));
+        return block.Output.Apply(attended.transpose(1, 2).reshape(batch, time, config.Heads * config.HeadSize), dropout);
     }
 
     /// <summary>Queries, keys and values, each [batch, heads, time, head size].</summary>
-    (Tensor Query, Tensor Key, Tensor Value) Heads(Block block, Tensor x, long batch, long time)
+    (Tensor Query, Tensor Key, Tensor Value) Heads(Block block, Tensor x, long batch, long time, Dropout? dropout)
     {
         if (block.QueryKeyValue is { } fused)
         {
-            var all = fused.Apply(x);
+            var all = fused.Apply(x, dropout);
             var parts = InterleavedHeads
                 ? all.view(batch, time, config.Heads, 3, config.HeadSize).permute(3, 0, 2, 1, 4).unbind(0)
                 : all.view(batch, time, 3, config.Heads, config.HeadSize).permute(2, 0, 3, 1, 4).unbind(0);
             return (parts[0], parts[1], parts[2]);
         }
-        Tensor Split(Linear projection, int heads) => projection.Apply(x).view(batch, time, heads, config.HeadSize).transpose(1, 2);
+        Tensor Split(Linear projection, int heads) => projection.Apply(x, dropout).view(batch, time, heads, config.HeadSize).transpose(1, 2);
         return (Split(block.Query!, config.Heads), Split(block.Key!, config.KeyValueHeads), Split(block.Value!, config.KeyValueHeads));
     }
 
-    Tensor FeedForward(Block block, Tensor x)
+    Tensor FeedForward(Block block, Tensor x, Dropout? dropout)
     {
-        if (block.Gate is { } gate) return block.Down.Apply(Activate(gate.Apply(x)) * block.Up.Apply(x));
-        return block.Down.Apply(Activate(block.Up.Apply(x)));
+        if (block.Gate is { } gate) return block.Down.Apply(Activate(gate.Apply(x, dropout)) * block.Up.Apply(x, dropout), dropout);
+        return block.Down.Apply(Activate(block.Up.Apply(x, dropout)), dropout);
     }
 
     Tensor Activate(Tensor x) => config.Activation switch
@@ -134,7 +142,24 @@ sealed class Decoder(ModelConfig config, Block[] blocks, Tensor tokenEmbedding)
 sealed record AttentionPlan(long Past, long Time, Tensor? Positions, Tensor? Mask, bool Causal, Tensor? KeyMask)
 {
     /// <summary>Most real tokens of a row that was given at once; a cached row's length is watched by whoever decodes.</summary>
-    public long LongestRow => Past > 0 ? 0 : KeyMask!.sum(1).max().ToInt64();
+    public long LongestRow => Past > 0 ? 0 : KeyMask is null ? Positions!.max().ToInt64() + 1 : KeyMask.sum(1).max().ToInt64();
+
+    /// <summary>Several sequences side by side in each row: a token sees its own sequence up to itself, and positions begin anew with each.</summary>
+    /// <param name="config">The model's configuration.</param>
+    /// <param name="segments">int64 [batch, time], equal for the adjacent tokens of one sequence.</param>
+    /// <param name="alibiSlopes">Slopes of the heads; null without ALiBi.</param>
+    public static AttentionPlan Packed(ModelConfig config, Tensor segments, float[]? alibiSlopes)
+    {
+        var (batch, time) = (segments.shape[0], segments.shape[1]);
+        var visible = segments.unsqueeze(2).eq(segments.unsqueeze(1)).tril();
+        var positions = visible.sum(2) - 1;
+        if (config.SlidingWindow is { } window && time > window) visible = visible.triu(1 - window);
+        var mask = visible.unsqueeze(1);
+        if (alibiSlopes is null) return new AttentionPlan(0, time, positions, mask, false, null);
+        var slopes = tensor(alibiSlopes, device: segments.device).view(1, -1, 1, 1);
+        var bias = (slopes * positions.to_type(ScalarType.Float32).view(batch, 1, 1, time)).masked_fill(mask.logical_not(), float.NegativeInfinity);
+        return new AttentionPlan(0, time, positions, bias, false, null);
+    }
 
     public static AttentionPlan Make(ModelConfig config, Tensor ids, Tensor? attentionMask, KeyValueCache? cache, float[]? alibiSlopes)
     {

@@ -136,10 +136,10 @@ sealed class DecoderLayout(ModelConfig c, WeightSource source)
     TorchSharp.torch.Tensor Embedding(string name, int rows, int width) => source(name, [rows, width], Init.Normal);
 
     Linear Dense(string name, int from, int to, bool bias, Init init = Init.Normal) =>
-        new(source(name + ".weight", [to, from], init), bias ? source(name + ".bias", [to], Init.Zeros) : null);
+        new(name, source(name + ".weight", [to, from], init), bias ? source(name + ".bias", [to], Init.Zeros) : null);
 
     Linear Conv1D(string name, int from, int to, Init init = Init.Normal) =>
-        new(source(name + ".weight", [from, to], init), source(name + ".bias", [to], Init.Zeros), transposed: true);
+        new(name, source(name + ".weight", [from, to], init), source(name + ".bias", [to], Init.Zeros), transposed: true);
 
     Norm LayerNorm(string name) => new(source(name + ".weight", [hidden], Init.Ones), source(name + ".bias", [hidden], Init.Zeros), c.NormEpsilon);
 

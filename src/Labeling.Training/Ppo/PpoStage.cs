@@ -49,6 +49,7 @@ public static class PpoStage
         ModelFolder.RequireSameTokenizer(folder, rewardFolder, run.Spec.File);
         using var policy = ModelFolder.Policy(folder, chat.Tokenizer);
         using var reference = policy.Clone();
+        settings.AddLora(policy.AddLora, run.Spec.Seed, run.Spec.File);
         using var reward = ModelFolder.Open(rewardFolder, RewardModel.Load);
         using var value = ValueModel.From(reward);
         using var ema = settings.EmaDecay > 0 ? policy.Clone() : null;
@@ -62,18 +63,18 @@ public static class PpoStage
         SelfChecks.Padding(reward, prompts[0].Ids, chat.EosId, chat.PadId);
 
         var total = (settings.Episodes + settings.BatchSize - 1) / settings.BatchSize;
-        var peak = settings.LearningRate ?? LearningRates.Policy(policy.ParameterCount);
+        var peak = settings.LearningRate ?? settings.Rate(LearningRates.Policy(policy.ParameterCount));
         var valuePeak = settings.ValueLearningRate ?? LearningRates.Value(policy.ParameterCount);
         var shape = new LearningRate(settings.LearningRateSchedule == "linear" ? ScheduleKind.Linear : ScheduleKind.Constant, 1, total, settings.WarmupBatches, WarmupStartFraction: 0.1);
         var options = new AdamWOptions(0.9, 0.95, settings.AdamEpsilon, 0, settings.MaxGradNorm, TensorFlowEpsilon: settings.TfAdamEpsilon);
-        using var policyOptimizer = new AdamW(policy.Parameters, options);
+        using var policyOptimizer = new AdamW(policy.Trainable, options);
         using var valueOptimizer = new AdamW(value.Parameters, options);
         var learners = new Learners(policy, policyOptimizer, value, valueOptimizer);
 
-        var parts = new Dictionary<string, IEnumerable<KeyValuePair<string, Tensor>>> { ["policy"] = policy.Parameters, ["value"] = value.Parameters };
+        var parts = new Dictionary<string, IEnumerable<KeyValuePair<string, Tensor>>> { ["policy"] = policy.Trainable, ["value"] = value.Parameters };
         if (ema is not null)
         {
-            parts["ema"] = ema.Parameters;
+            parts["ema"] = ema.Trainable;
         }
         var checkpoints = new RunCheckpoints(run, settings.CheckpointEvery, parts,
             new Dictionary<string, AdamW> { ["policy_optimizer"] = policyOptimizer, ["value_optimizer"] = valueOptimizer });
@@ -124,7 +125,7 @@ public static class PpoStage
                 step++;
                 if (ema is not null)
                 {
-                    Average(ema.Parameters, policy.Parameters, settings.EmaDecay);
+                    Average(ema.Trainable, policy.Trainable, settings.EmaDecay);
                 }
 
                 var metrics = PpoMetrics.Describe(rollouts, learned, klCoefficient);

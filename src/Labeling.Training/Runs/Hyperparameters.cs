@@ -124,7 +124,9 @@ public static class Hyperparameters
         record.GetProperties(BindingFlags.Public | BindingFlags.Instance)
             .Select(p => (p, p.GetCustomAttribute<HyperparameterAttribute>()!))
             .Where(p => p.Item2 is not null)
-            .OrderBy(p => p.p.MetadataToken);
+            // A record's own come before those it shares with other stages.
+            .OrderBy(p => p.p.DeclaringType == record ? 0 : 1)
+            .ThenBy(p => p.p.MetadataToken);
 
     private static string TypeName(Type type) => (Nullable.GetUnderlyingType(type) ?? type) switch
     {

@@ -24,6 +24,12 @@ public static class LearningRates
     /// <summary>PPO value model: 3e-4 at 1M; InstructGPT's 9e-6 at 6B (C.4).</summary>
     public static double Value(long parameters) => Scale(parameters, 3e-4, 6e9, 9e-6);
 
+    /// <summary>
+    /// A low-rank adapter, from the rate for all weights: ten times that (LoRA's authors used several times the rate too, arXiv 2106.09685, D), but
+    /// no more than 5e-3, above which adapters of small models were seen to learn nothing.
+    /// </summary>
+    public static double Lora(double full) => Math.Min(10 * full, 5e-3);
+
     /// <summary>rate(n) = small · (n / 1e6)^(-s) with s chosen so that rate(paperSize) = paperRate; below 100,000 parameters it no longer grows.</summary>
     internal static double Scale(long parameters, double smallRate, double paperSize, double paperRate)
     {

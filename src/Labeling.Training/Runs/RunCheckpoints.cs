@@ -94,7 +94,7 @@ internal sealed class RunCheckpoints(
     }
 
     /// <summary>Hash of run.json without what may change between starts: name and thread count.</summary>
-    private static string Fingerprint(string file)
+    internal static string Fingerprint(string file)
     {
         var json = (JsonObject)JsonNode.Parse(File.ReadAllText(file))!;
         json.Remove("run_id");

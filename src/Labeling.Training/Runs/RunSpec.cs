@@ -190,7 +190,7 @@ public sealed class RunSpec
 
     private static string[] Splits(string stage) => stage switch
     {
-        "ppo" => ["train", "valid", "pretrain"],
+        "sft" or "ppo" => ["train", "valid", "pretrain"],
         "filter" => ["train", "good"],
         _ => ["train", "valid"],
     };

@@ -1,22 +1,27 @@
 // Stage "sft": supervised fine-tuning on demonstrations, step 1 of InstructGPT (Ouyang et al. 2022, arXiv 2203.02155, sections 3.5, C.1).
 //
 // The model learns to continue each prompt with the labeler's answer: cross-entropy on the answer's tokens and the end token,
-// none on the prompt. AdamW, cosine learning rate down to a tenth, no warm-up, 16 epochs, as in the paper.
+// none on the prompt. AdamW, cosine learning rate down to a tenth, no warm-up, 16 epochs, as in the paper. Raw text can be mixed in, as the paper
+// does for the policy that PPO starts from (section C.3).
 //
-// Deliberate deviations: no residual dropout (the paper has 0.2); the loss of a step is the mean over its answer tokens, so batches of short
-// answers weigh each token more than batches of long ones; rows of similar length share a batch (BatchPlan).
+// However a step is calculated - in micro-batches, padded or packed - its loss is the mean over all its answer tokens.
+//
+// Deliberate deviations: residual dropout is off unless asked for (the paper has 0.2); as the mean runs over tokens, batches of short answers
+// weigh each token more than batches of long ones; rows of similar length share a batch (BatchPlan) unless they are packed; mixed-in text has a fixed weight in
+// the loss rather than a share of the rows, so that long texts do not drown short answers.
 
 using System.Text.Json.Nodes;
 using Labeling.Training.Data;
 using Labeling.Training.Models;
 using Labeling.Training.Optim;
+using Labeling.Training.Pretraining;
 using Labeling.Training.Runs;
 using static TorchSharp.torch;
 
 namespace Labeling.Training.Sft;
 
 /// <summary>Hyperparameters of the stage "sft".</summary>
-public sealed record SftHyperparameters
+public sealed record SftHyperparameters : LoraHyperparameters
 {
     [Hyperparameter("Step size of learning. Absent: from the model's size, 1e-3 at 1M parameters falling to 9.65e-6 at 1.3B.",
         Source = "InstructGPT C.1 at 1.3B; tuned on the starter world at 1M", Min = 0, Max = 1)]
@@ -47,6 +52,25 @@ public sealed record SftHyperparameters
 
     [Hyperparameter(Examples.OverlongHelp, Choices = ["error", "skip"])]
     public string Overlong { get; init; } = "error";
+
+    [Hyperparameter("What is learned from a row of several turns (messages): split makes each assistant turn a demonstration of its own; all learns every assistant turn in one pass, which computes each token once; last learns the last assistant turn only.",
+        Choices = ["split", "all", "last"])]
+    public string Conversations { get; init; } = "split";
+
+    [Hyperparameter("Share of what attention and feed-forward add that is dropped at random in training. Helps when the demonstrations are few and the epochs many.", Source = "InstructGPT C.1: 0.2", Min = 0, Max = 0.9)]
+    public double Dropout { get; init; }
+
+    [Hyperparameter("Lay the short demonstrations of a step side by side in rows as long as its longest, so that little is computed on padding even though every step takes demonstrations of all lengths. What each row learns stays the same.", Source = "Krell et al. 2021, arXiv 2107.02027")]
+    public bool Packing { get; init; }
+
+    [Hyperparameter("Demonstrations computed at once; a step adds up the gradients of as many such parts as it needs. Fewer need less memory and change nothing else. 0 = the whole step at once.", Unit = "demonstrations", Min = 0, Max = 65_536)]
+    public int MicroBatchSize { get; init; }
+
+    [Hyperparameter("Weight of raw text in the loss, next-token prediction on the data files with the split pretrain; keeps what the model knew. 0 = none.", Source = "InstructGPT C.3: 0.1", Min = 0, Max = 0.99)]
+    public double PretrainingMix { get; init; }
+
+    [Hyperparameter("Sequences of raw text per step. Only with pretraining_mix.", Unit = "sequences", Min = 1, Max = 65_536)]
+    public int PretrainingBatchSize { get; init; } = 4;
 }
 
 /// <summary>Trains a policy on demonstrations.</summary>
@@ -63,18 +87,22 @@ public static class SftStage
         var chat = new ChatEncoder(folder);
         using var model = ModelFolder.Policy(folder, chat.Tokenizer);
         var context = model.Config.MaxPositions;
-        var train = Examples.Demonstrations(Rows.Demonstrations(run.Spec.DataOf("train"), run.Spec.File), chat, context, settings.Overlong, run);
-        var valid = Examples.Demonstrations(Rows.Demonstrations(run.Spec.DataOf("valid"), run.Spec.File, required: false), chat, context, settings.Overlong, run);
+        List<Sequence> Read(string split, bool required) => Examples.Demonstrations(
+            Rows.Demonstrations(run.Spec.DataOf(split), run.Spec.File, required, settings.Conversations), chat, context, settings.Overlong, run);
+        var train = Read("train", required: true);
+        var valid = Read("valid", required: false);
+        var text = PretrainingText(run, settings, chat, context);
+        settings.AddLora(model.AddLora, run.Spec.Seed, run.Spec.File);
 
         var batchSize = BatchPlan.SizeFor(settings.BatchSize, train.Count, settings.Epochs, paper: 32);
-        var plan = new BatchPlan([.. train.Select(s => s.Ids.Length)], batchSize, run.Spec.Seed);
+        var plan = new BatchPlan([.. train.Select(s => settings.Packing ? 1 : s.Ids.Length)], batchSize, run.Spec.Seed);
         var total = plan.StepsPerEpoch * settings.Epochs;
-        var peak = settings.LearningRate ?? LearningRates.Sft(model.ParameterCount);
+        var peak = settings.LearningRate ?? settings.Rate(LearningRates.Sft(model.ParameterCount));
         var schedule = new LearningRate(ScheduleKind.Cosine, peak, total, FloorFraction: settings.MinLearningRateRatio);
-        using var optimizer = new AdamW(model.Parameters, new AdamWOptions(0.9, 0.95, 1e-8, settings.WeightDecay, settings.MaxGradNorm));
+        using var optimizer = new AdamW(model.Trainable, new AdamWOptions(0.9, 0.95, 1e-8, settings.WeightDecay, settings.MaxGradNorm));
         var evalEvery = settings.EvalEvery > 0 ? settings.EvalEvery : plan.StepsPerEpoch;
 
-        var checkpoints = new RunCheckpoints(run, settings.CheckpointEvery, new Dictionary<string, IEnumerable<KeyValuePair<string, Tensor>>> { ["model"] = model.Parameters },
+        var checkpoints = new RunCheckpoints(run, settings.CheckpointEvery, new Dictionary<string, IEnumerable<KeyValuePair<string, Tensor>>> { ["model"] = model.Trainable },
             new Dictionary<string, AdamW> { ["optimizer"] = optimizer });
         var (step, state) = checkpoints.Resume();
         var tokens = state["num_tokens"]?.GetValue<long>() ?? 0;
@@ -87,20 +115,18 @@ public static class SftStage
             using (NewDisposeScope())
             {
                 var batch = plan.Rows(step).Select(i => train[i]).ToList();
-                var targets = TokenBatch.Targets(batch);
-                var logits = TokenBatch.Logits(model, batch, chat.PadId);
-                var loss = nn.functional.cross_entropy(logits, targets);
+                var seed = Seeds.Derive(run.Spec.Seed, step, 3);
+                var (loss, accuracy) = Backward(model, batch, settings, chat.PadId, seed, step + 1);
                 var learningRate = schedule.At(step);
-                loss.backward();
-                last = new Dictionary<string, double>
+                last = new Dictionary<string, double> { ["loss"] = loss, ["mean_token_accuracy"] = accuracy };
+                if (text is not null)
                 {
-                    ["loss"] = Finite.Loss(loss, step + 1),
-                    ["mean_token_accuracy"] = TokenBatch.Accuracy(logits, targets),
-                    ["grad_norm"] = optimizer.Step(learningRate),
-                    ["lr"] = learningRate,
-                    ["epoch"] = (step + 1.0) / plan.StepsPerEpoch,
-                    ["num_tokens"] = tokens += batch.Sum(s => (long)s.Ids.Length),
-                };
+                    last["pretraining_loss"] = BackwardText(model, text.Batch(step), settings, chat.PadId, Seeds.Derive(seed, -1), step + 1);
+                }
+                last["grad_norm"] = optimizer.Step(learningRate);
+                last["lr"] = learningRate;
+                last["epoch"] = (step + 1.0) / plan.StepsPerEpoch;
+                last["num_tokens"] = tokens += batch.Sum(s => (long)s.Ids.Length);
             }
             step++;
             if (valid.Count > 0 && (step % evalEvery == 0 || step == total))
@@ -115,6 +141,56 @@ public static class SftStage
         run.WriteOutput(output => model.Save(output, folder));
         run.Finish(total, run.LastMetrics());
         run.Progress(total, total, "done");
+    }
+
+    /// <summary>
+    /// Adds the gradients of a step's demonstrations; loss and accuracy are means over all their supervised tokens, however they are divided
+    /// into micro-batches and laid out in rows.
+    /// </summary>
+    /// <param name="model">The policy.</param>
+    /// <param name="batch">The step's demonstrations.</param>
+    /// <param name="settings">How to calculate: micro-batches, packing, dropout, and the weight of the loss.</param>
+    /// <param name="padId">What unused places hold.</param>
+    /// <param name="seed">Seed of the step's dropout.</param>
+    /// <param name="step">Number of the step, for errors.</param>
+    internal static (double Loss, double Accuracy) Backward(CausalLm model, List<Sequence> batch, SftHyperparameters settings, int padId, long seed, int step)
+    {
+        var supervised = (double)batch.Sum(s => s.Supervised);
+        double loss = 0, accuracy = 0;
+        foreach (var (micro, rows) in batch.Chunk(settings.MicroBatchSize > 0 ? settings.MicroBatchSize : batch.Count).Index())
+        {
+            using var scope = NewDisposeScope();
+            using var dropout = new Dropout(settings.Dropout, Seeds.Derive(seed, micro));
+            var packed = settings.Packing ? Data.Packing.Rows(rows) : null;
+            var targets = TokenBatch.Targets(packed is null ? rows : [.. packed.SelectMany(r => r)]);
+            var logits = packed is null ? TokenBatch.Logits(model, rows, padId, dropout) : Data.Packing.Logits(model, packed, padId, dropout);
+            var mean = nn.functional.cross_entropy(logits, targets);
+            var share = rows.Sum(s => s.Supervised) / supervised;
+            (mean * (share * (1 - settings.PretrainingMix))).backward();
+            loss += Finite.Loss(mean, step) * share;
+            accuracy += TokenBatch.Accuracy(logits, targets) * share;
+        }
+        return (loss, accuracy);
+    }
+
+    private static double BackwardText(CausalLm model, List<Sequence> batch, SftHyperparameters settings, int padId, long seed, int step)
+    {
+        using var dropout = new Dropout(settings.Dropout, seed);
+        var mean = nn.functional.cross_entropy(TokenBatch.Logits(model, batch, padId, dropout), TokenBatch.Targets(batch));
+        (mean * settings.PretrainingMix).backward();
+        return Finite.Loss(mean, step, "loss on raw text");
+    }
+
+    private static PackedText? PretrainingText(RunFolder run, SftHyperparameters settings, ChatEncoder chat, int context)
+    {
+        if (settings.PretrainingMix == 0)
+        {
+            return null;
+        }
+        var texts = Rows.Texts(run.Spec.DataOf("pretrain"), run.Spec.File, required: false);
+        return texts.Count > 0
+            ? new PackedText([.. texts.Select(text => (int[])[.. chat.Tokenizer.Encode(text), chat.EosId])], context, settings.PretrainingBatchSize, Seeds.Derive(run.Spec.Seed, -3))
+            : throw new BadInputException($"{run.Spec.File}: pretraining_mix is {settings.PretrainingMix}, but there are no rows of raw text: add a data file of {{\"text\": ...}} rows with the split 'pretrain', or set pretraining_mix to 0.");
     }
 
     /// <summary>Mean loss and accuracy per supervised token over all rows.</summary>

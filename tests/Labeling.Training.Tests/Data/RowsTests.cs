@@ -50,6 +50,41 @@ public sealed class RowsTests : IDisposable
     }
 
     [Fact]
+    public void A_conversation_can_be_one_row_that_learns_every_turn_or_the_last()
+    {
+        File.WriteAllText(file, """{"id":"c","messages":[{"role":"user","content":"1"},{"role":"assistant","content":"one"},{"role":"user","content":"2"},{"role":"assistant","content":"two"},{"role":"user","content":"bye"}]}""");
+        var all = Assert.Single(Rows.Demonstrations([file], "run.json", turns: "all"));
+        Assert.Equal(("c", "two", 3, true), (all.Id, all.Completion.Content, all.Prompt.Count, all.EveryTurn));
+        var last = Assert.Single(Rows.Demonstrations([file], "run.json", turns: "last"));
+        Assert.Equal(("two", false), (last.Completion.Content, last.EveryTurn));
+    }
+
+    [Theory]
+    [InlineData("\"strength\":5", "strength is 5; it must be 1")]
+    [InlineData("\"strength\":\"much\"", "strength is \"much\"")]
+    [InlineData("\"labeler\":7", "'labeler' is missing or not text")]
+    public void What_a_ranking_says_about_itself_is_checked(string field, string reason)
+    {
+        File.WriteAllText(file, Ranking(field, "1"));
+        Assert.Contains(reason, Assert.Throws<BadInputException>(() => Rows.Rankings([file], "run.json")).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Labeler_strength_and_demonstrations_are_read()
+    {
+        File.WriteAllText(file, Ranking("\"strength\":3,\"labeler\":\"ann\"", "1,\"demonstration\":true") + "\n" + Ranking("\"strength\":null", "1"));
+        var rows = Rows.Rankings([file], "run.json");
+        Assert.Equal((3, "ann"), (rows[0].Strength, rows[0].Labeler));
+        Assert.Equal([true, false], rows[0].Completions.Select(c => c.Demonstration));
+        Assert.Equal(((int?)null, (string?)null), (rows[1].Strength, rows[1].Labeler));
+        File.WriteAllText(file, Ranking("\"strength\":3", "1,\"demonstration\":1"));
+        Assert.Contains("completions[0].demonstration must be true or false", Assert.Throws<BadInputException>(() => Rows.Rankings([file], "run.json")).Message, StringComparison.Ordinal);
+    }
+
+    private static string Ranking(string field, string rank) =>
+        $$"""{{{field}},"prompt":[{"role":"user","content":"x"}],"completions":[{"completion":[{"role":"assistant","content":"a"}],"rank":{{rank}}},{"completion":[{"role":"assistant","content":"b"}],"rank":2}]}""";
+
+    [Fact]
     public void An_empty_file_and_no_file_are_refused()
     {
         Assert.Contains("has no rows", Assert.Throws<BadInputException>(() => Rows.Texts([file], "run.json")).Message, StringComparison.Ordinal);

@@ -72,6 +72,35 @@ public sealed class ScalarModelTests : IDisposable
     }
 
     [Fact]
+    public void Several_heads_are_saved_as_their_mean_that_other_tools_read_and_beside_it_themselves()
+    {
+        using var model = RewardModel.From(language, 2, heads: 4);
+        using var noGrad = no_grad();
+        var ids = tensor(new long[] { 5, 9, 3, 17, 8, 8 }, [2, 3]);
+        Assert.Equal([2, 4], model.HeadRewards(ids).shape);
+        Assert.True(model.HeadRewards(ids).std(1).min().ToSingle() > 0);
+        Assert.True(model.Rewards(ids).allclose(model.HeadRewards(ids).mean([1])));
+        model.SetShift(0.5);
+        model.Save(folder.FullName);
+        using (var file = Labeling.Training.Checkpoints.SafetensorsFile.Open(Path.Combine(folder.FullName, "model.safetensors")))
+        {
+            Assert.Equal([1, 32], file.Entries["score.weight"].Shape);
+            Assert.DoesNotContain("heads.weight", file.Entries.Keys);
+            Assert.True(file.Read("score.weight").allclose(model.Parameters["heads.weight"].mean([0], keepdim: true)));
+        }
+        using var loaded = RewardModel.Load(folder.FullName);
+        Assert.True(loaded.HeadRewards(ids).equal(model.HeadRewards(ids)).all().ToBoolean());
+        using var value = ValueModel.From(loaded);
+        Assert.True(value.Values(ids).select(1, 2).allclose(loaded.Rewards(ids), 1e-5, 1e-6));
+
+        // Without the file of heads, as another program leaves the folder, the mean is the model.
+        File.Delete(Path.Combine(folder.FullName, "reward_heads.safetensors"));
+        using var mean = RewardModel.Load(folder.FullName);
+        Assert.Equal(1, mean.Heads);
+        Assert.True(mean.Rewards(ids).allclose(loaded.Rewards(ids), 1e-5, 1e-6));
+    }
+
+    [Fact]
     public void A_language_model_without_a_score_is_refused()
     {
         language.Save(folder.FullName);
