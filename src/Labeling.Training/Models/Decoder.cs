@@ -11,9 +11,6 @@ namespace Labeling.Training.Models;
 /// </summary>
 sealed class Decoder(ModelConfig config, Block[] blocks, Tensor tokenEmbedding)
 {
-    readonly Rotary? rotary = config.Positions == PositionKind.Rotary ? new Rotary(config) : null;
-    readonly float[]? alibiSlopes = config.Positions == PositionKind.Alibi ? Alibi.Slopes(config.Heads) : null;
-
     public Tensor TokenEmbedding => tokenEmbedding;
     public IReadOnlyList<Block> Blocks => blocks;
     public Tensor? PositionEmbedding { get; init; }
@@ -22,6 +19,8 @@ sealed class Decoder(ModelConfig config, Block[] blocks, Tensor tokenEmbedding)
     public Linear? ProjectIn { get; init; }
     public Linear? ProjectOut { get; init; }
     public Norm? FinalNorm { get; init; }
+    public Rotary? Rotary { get; } = config.Positions == PositionKind.Rotary ? new Rotary(config) : null;
+    public float[]? AlibiSlopes { get; } = config.Positions == PositionKind.Alibi ? Alibi.Slopes(config.Heads) : null;
     /// <summary>The fused projection holds query, key and value of head 0, then of head 1, ... rather than all queries first.</summary>
     public bool InterleavedHeads { get; init; }
 
@@ -37,14 +36,14 @@ sealed class Decoder(ModelConfig config, Block[] blocks, Tensor tokenEmbedding)
         var past = cache?.Length ?? 0;
 
         using var scope = NewDisposeScope();
-        var plan = AttentionPlan.Make(config, ids, attentionMask, cache, alibiSlopes);
+        var plan = AttentionPlan.Make(config, ids, attentionMask, cache, AlibiSlopes);
         if (config.Positions != PositionKind.Alibi) CheckLength(plan);
         var (batch, time) = (ids.shape[0], ids.shape[1]);
         var x = tokenEmbedding.index_select(0, ids.reshape(-1)).view(batch, time, -1);
         if (ProjectIn is not null) x = ProjectIn.Apply(x);
         if (PositionEmbedding is not null) x = x + Positions(plan, batch, time);
         if (EmbeddingNorm is not null) x = EmbeddingNorm.Apply(x);
-        var rotation = rotary?.At(plan, time);
+        var rotation = Rotary?.At(plan, time);
         for (var i = 0; i < blocks.Length; i++) x = Run(blocks[i], i, x, plan, rotation, cache);
         if (FinalNorm is not null) x = FinalNorm.Apply(x);
         if (ProjectOut is not null) x = ProjectOut.Apply(x);

@@ -137,7 +137,7 @@ public static class SampleStage
         try
         {
             var generated = BatchGenerator.Generate(model, [.. requests.Select(r => prompts[r.Prompt].Ids)], [.. requests.Select(r => (ulong)r.Seed)],
-                settings.MaxNewTokens, sampling, [chat.EosId, .. model.Config.EosTokenIds], run.Stop);
+                settings.MaxNewTokens, sampling, [chat.EosId, .. model.Config.EosTokenIds], settings.BatchSize, run.Stop);
             return [.. requests.Zip(generated, (r, g) => new SampledAnswer(prompts[r.Prompt].Row.Id, from.Id, r.Index, Text(chat, g),
                 g.FinishReason == FinishReason.Stop ? "stop" : "length", g.Tokens.Length, r.Seed))];
         }
