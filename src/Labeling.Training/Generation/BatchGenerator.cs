@@ -8,13 +8,15 @@ namespace Labeling.Training.Generation;
 /// <param name="Temperature">Logits are divided by it; 0 takes the most likely token.</param>
 /// <param name="TopK">Only this many most likely tokens; 0 for all.</param>
 /// <param name="TopP">Only the most likely tokens that together reach this probability; 1 for all.</param>
-public sealed record SamplingOptions(double Temperature = 1, int TopK = 0, double TopP = 1)
+/// <param name="RepetitionPenalty">Logits of tokens that the prompt or the answer already has are divided by it, or multiplied when negative; 1 for none.</param>
+public sealed record SamplingOptions(double Temperature = 1, int TopK = 0, double TopP = 1, double RepetitionPenalty = 1)
 {
     internal void Validate()
     {
         if (!(Temperature >= 0) || double.IsInfinity(Temperature)) throw new ArgumentOutOfRangeException(nameof(Temperature), Temperature, "The temperature must be 0 or more.");
         if (TopK < 0) throw new ArgumentOutOfRangeException(nameof(TopK), TopK, "top_k must be 0 (off) or more.");
         if (!(TopP > 0) || TopP > 1) throw new ArgumentOutOfRangeException(nameof(TopP), TopP, "top_p must be above 0 and at most 1.");
+        if (!(RepetitionPenalty > 0) || double.IsInfinity(RepetitionPenalty)) throw new ArgumentOutOfRangeException(nameof(RepetitionPenalty), RepetitionPenalty, "The repetition penalty must be above 0.");
     }
 }
 
@@ -29,7 +31,7 @@ public enum FinishReason
 
 /// <summary>What was generated for one prompt.</summary>
 /// <param name="Tokens">The new tokens, the end token included.</param>
-/// <param name="LogProbabilities">For each token, its log-probability under softmax(logits / temperature), without top-k and top-p: what a policy gradient compares. With temperature 0, that of temperature 1.</param>
+/// <param name="LogProbabilities">For each token, its log-probability under softmax(logits / temperature), without repetition penalty, top-k and top-p: what a policy gradient compares. With temperature 0, that of temperature 1.</param>
 /// <param name="FinishReason">Why it ended.</param>
 public sealed record Generated(int[] Tokens, float[] LogProbabilities, FinishReason FinishReason);
 
@@ -133,7 +135,7 @@ public static class BatchGenerator
 
     static void Choose(Row row, ReadOnlySpan<float> logits, Sampler sampler, HashSet<int> stop)
     {
-        var (token, logProbability) = sampler.Sample(logits, Philox.Uniform(row.Seed, (ulong)row.Tokens.Count));
+        var (token, logProbability) = sampler.Sample(logits, Philox.Uniform(row.Seed, (ulong)row.Tokens.Count), row.Prompt.Concat(row.Tokens));
         row.Tokens.Add(token);
         row.LogProbabilities.Add(logProbability);
         if (stop.Contains(token)) row.Finished = FinishReason.Stop;
