@@ -26,11 +26,11 @@ sealed class Linear(Tensor weight, Tensor? bias, bool transposed = false)
     public Tensor? Bias => bias;
     public bool Transposed => transposed;
 
+    /// <summary>x·W + b in the number type of x; gradients arrive at the weights in theirs.</summary>
     public Tensor Apply(Tensor x)
     {
-        if (!transposed) return F.linear(x, weight, bias);
-        using var turned = weight.t();
-        return F.linear(x, turned, bias);
+        var own = weight.to_type(x.dtype);
+        return F.linear(x, transposed ? own.t() : own, bias?.to_type(x.dtype));
     }
 }
 
@@ -48,7 +48,7 @@ sealed class Norm(Tensor weight, Tensor? bias, double epsilon)
         if (bias is not null) return F.layer_norm(x, shape, weight, bias, epsilon);
         var wide = x.to_type(ScalarType.Float32);
         var scale = wide.square().mean([-1], keepdim: true).add_(epsilon).rsqrt_();
-        return weight * (wide * scale).to_type(x.dtype);
+        return weight.to_type(x.dtype) * (wide * scale).to_type(x.dtype);
     }
 }
 

@@ -16,6 +16,8 @@ sealed class Decoder(ModelConfig config, Block[] blocks, Tensor tokenEmbedding)
     public Tensor? PositionEmbedding { get; init; }
     public int PositionOffset { get; init; }
     public Norm? EmbeddingNorm { get; init; }
+    /// <summary>Number type that the blocks calculate in. The weights stay float32.</summary>
+    public ScalarType ComputeType { get; set; } = ScalarType.Float32;
     public Linear? ProjectIn { get; init; }
     public Linear? ProjectOut { get; init; }
     public Norm? FinalNorm { get; init; }
@@ -43,6 +45,7 @@ sealed class Decoder(ModelConfig config, Block[] blocks, Tensor tokenEmbedding)
         if (ProjectIn is not null) x = ProjectIn.Apply(x);
         if (PositionEmbedding is not null) x = x + Positions(plan, batch, time);
         if (EmbeddingNorm is not null) x = EmbeddingNorm.Apply(x);
+        x = x.to_type(ComputeType);
         var rotation = Rotary?.At(plan, time);
         for (var i = 0; i < blocks.Length; i++) x = Run(blocks[i], i, x, plan, rotation, cache);
         if (FinalNorm is not null) x = FinalNorm.Apply(x);
@@ -89,8 +92,10 @@ sealed class Decoder(ModelConfig config, Block[] blocks, Tensor tokenEmbedding)
             key = key.repeat_interleave(config.Heads / config.KeyValueHeads, 1);
             value = value.repeat_interleave(config.Heads / config.KeyValueHeads, 1);
         }
+        // A bias of hundreds does not fit into the eight bits of bfloat16.
+        if (plan.Mask is { dtype: ScalarType.Float32 }) (query, key, value) = (query.to_type(ScalarType.Float32), key.to_type(ScalarType.Float32), value.to_type(ScalarType.Float32));
         var attended = F.scaled_dot_product_attention(query, key, value, plan.Mask, 0, plan.Causal);
-        return block.Output.Apply(attended.transpose(1, 2).reshape(batch, time, config.Heads * config.HeadSize));
+        return block.Output.Apply(attended.transpose(1, 2).reshape(batch, time, config.Heads * config.HeadSize).to_type(x.dtype));
     }
 
     /// <summary>Queries, keys and values, each [batch, heads, time, head size].</summary>

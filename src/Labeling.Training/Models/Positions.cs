@@ -79,7 +79,7 @@ sealed class Rotary
             var turned = width == Size ? x : x.narrow(3, 0, Size);
             var half = Size / 2;
             var swapped = cat([turned.narrow(3, half, half).neg(), turned.narrow(3, 0, half)], 3);
-            var rotated = turned * Cosines + swapped * Sines;
+            var rotated = (turned * Cosines + swapped * Sines).to_type(x.dtype);
             return width == Size ? rotated : cat([rotated, x.narrow(3, Size, width - Size)], 3);
         }
     }

@@ -70,6 +70,9 @@ public sealed record PretrainHyperparameters
     [Hyperparameter("Number type of the finished weights on disk; bfloat16 halves the file and rounds the weights.", Choices = ["float32", "bfloat16"])]
     public string StoreAs { get; init; } = "float32";
 
+    [Hyperparameter(ComputePrecision.Help, Source = "arXiv 1710.03740", Choices = ["float32", "bfloat16"])]
+    public string Precision { get; init; } = "float32";
+
     [Hyperparameter("Steps between evaluations on the validation text; 0 = once per epoch.", Unit = "steps", Min = 0, Max = 1_000_000)]
     public int EvalEvery { get; init; }
 
@@ -92,6 +95,7 @@ public static class PretrainStage
         var eos = tokenizer.EosId ?? throw new BadInputException($"The tokenizer of '{folder}' names no eos_token; documents could not be told apart.");
         var pad = tokenizer.PadId ?? eos;
         using var model = run.Spec.Base is null ? Create(settings, tokenizer, eos, run.Spec) : ModelFolder.Policy(folder, tokenizer);
+        model.ComputeType = ComputePrecision.TypeOf(settings.Precision);
         var context = run.Spec.Base is null ? settings.ContextLength : Math.Min(settings.ContextLength, model.Config.MaxPositions);
         if (settings.PackLength > 0)
         {

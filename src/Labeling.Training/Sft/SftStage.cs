@@ -39,6 +39,9 @@ public sealed record SftHyperparameters
     [Hyperparameter("Longest allowed gradient; longer ones are scaled down.", Source = "GPT-3, arXiv 2005.14165 B", Min = 1e-6, Max = 1e6)]
     public double MaxGradNorm { get; init; } = 1;
 
+    [Hyperparameter(ComputePrecision.Help, Source = "arXiv 1710.03740", Choices = ["float32", "bfloat16"])]
+    public string Precision { get; init; } = "float32";
+
     [Hyperparameter("Steps between evaluations on the validation rows; 0 = once per epoch.", Unit = "steps", Min = 0, Max = 1_000_000)]
     public int EvalEvery { get; init; }
 
@@ -62,6 +65,7 @@ public static class SftStage
         run.Progress(0, 0, "loading");
         var chat = new ChatEncoder(folder);
         using var model = ModelFolder.Policy(folder, chat.Tokenizer);
+        model.ComputeType = ComputePrecision.TypeOf(settings.Precision);
         var context = model.Config.MaxPositions;
         var train = Examples.Demonstrations(Rows.Demonstrations(run.Spec.DataOf("train"), run.Spec.File), chat, context, settings.Overlong, run);
         var valid = Examples.Demonstrations(Rows.Demonstrations(run.Spec.DataOf("valid"), run.Spec.File, required: false), chat, context, settings.Overlong, run);
