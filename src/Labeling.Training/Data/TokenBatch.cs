@@ -71,11 +71,13 @@ internal static class TokenBatch
         tensor(rows.SelectMany(r => r.Ids.Skip(r.From)).Select(id => (long)id).ToArray());
 
     /// <summary>Logits of the supervised tokens only [supervised, vocabulary]: the head is the larger part of the work.</summary>
-    public static Tensor Logits(CausalLm model, IReadOnlyList<Sequence> rows, int padId)
+    public static Tensor Logits(CausalLm model, IReadOnlyList<Sequence> rows, int padId) => model.Logits(Hidden(model, rows, padId));
+
+    /// <summary>Hidden states that predict the supervised tokens. [supervised, hidden].</summary>
+    public static Tensor Hidden(CausalLm model, IReadOnlyList<Sequence> rows, int padId)
     {
         var hidden = model.Hidden(Inputs(rows, padId));
-        var needed = hidden.reshape(-1, hidden.shape[2]).index_select(0, PredictingPositions(rows));
-        return model.Logits(needed);
+        return hidden.reshape(-1, hidden.shape[2]).index_select(0, PredictingPositions(rows));
     }
 
     /// <summary>Log-probability of each supervised token under softmax(logits / temperature). [supervised].</summary>

@@ -127,17 +127,15 @@ public static class PretrainStage
             using (NewDisposeScope())
             {
                 var batch = text.Batch(step);
-                var targets = TokenBatch.Targets(batch);
-                var loss = nn.functional.cross_entropy(TokenBatch.Logits(model, batch, pad), targets);
                 var learningRate = schedule.At(step);
-                loss.backward();
+                var (loss, _) = NextTokenLoss.Backward(model, batch, pad);
                 metrics = new Dictionary<string, double>
                 {
                     ["loss"] = Finite.Loss(loss, step + 1),
                     ["grad_norm"] = optimizer.Step(learningRate),
                     ["lr"] = learningRate,
                     ["epoch"] = (step + 1.0) / text.StepsPerEpoch,
-                    ["num_tokens"] = tokens += targets.shape[0],
+                    ["num_tokens"] = tokens += batch.Sum(s => s.Supervised),
                 };
             }
             step++;
@@ -171,14 +169,12 @@ public static class PretrainStage
     /// <summary>Mean loss per token, and bits per byte of text; the end tokens count in the first only, as they are no text.</summary>
     private static (double Loss, double BitsPerByte) Evaluate(CausalLm model, PackedText text, int[] bytesPerToken, int padId)
     {
-        using var frozen = no_grad();
         double nats = 0, count = 0, textNats = 0, bytes = 0;
         for (var step = 0; step < text.StepsPerEpoch; step++)
         {
             using var scope = NewDisposeScope();
             var batch = text.Batch(step);
-            var targets = TokenBatch.Targets(batch);
-            var losses = (-TokenBatch.LogProbs(TokenBatch.Logits(model, batch, padId), targets)).data<float>();
+            var losses = NextTokenLoss.Evaluate(model, batch, padId).Losses.data<float>();
             var n = 0;
             foreach (var sequence in batch)
             {

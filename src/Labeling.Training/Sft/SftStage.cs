@@ -91,15 +91,12 @@ public static class SftStage
             using (NewDisposeScope())
             {
                 var batch = plan.Rows(step).Select(i => train[i]).ToList();
-                var targets = TokenBatch.Targets(batch);
-                var logits = TokenBatch.Logits(model, batch, chat.PadId);
-                var loss = nn.functional.cross_entropy(logits, targets);
                 var learningRate = schedule.At(step);
-                loss.backward();
+                var (loss, accuracy) = NextTokenLoss.Backward(model, batch, chat.PadId, accuracy: true);
                 last = new Dictionary<string, double>
                 {
                     ["loss"] = Finite.Loss(loss, step + 1),
-                    ["mean_token_accuracy"] = TokenBatch.Accuracy(logits, targets),
+                    ["mean_token_accuracy"] = accuracy,
                     ["grad_norm"] = optimizer.Step(learningRate),
                     ["lr"] = learningRate,
                     ["epoch"] = (step + 1.0) / plan.StepsPerEpoch,
@@ -124,17 +121,15 @@ public static class SftStage
     /// <summary>Mean loss and accuracy per supervised token over all rows.</summary>
     private static (double Loss, double Accuracy) Evaluate(CausalLm model, List<Sequence> rows, int batchSize, int padId)
     {
-        using var frozen = no_grad();
         double loss = 0, right = 0, count = 0;
         foreach (var indices in BatchPlan.InOrderOfLength([.. rows.Select(r => r.Ids.Length)], batchSize))
         {
             using var scope = NewDisposeScope();
             var batch = indices.Select(i => rows[i]).ToList();
-            var targets = TokenBatch.Targets(batch);
-            var logits = TokenBatch.Logits(model, batch, padId);
-            var n = targets.shape[0];
-            loss += nn.functional.cross_entropy(logits, targets).item<float>() * (double)n;
-            right += TokenBatch.Accuracy(logits, targets) * n;
+            var (losses, accuracy) = NextTokenLoss.Evaluate(model, batch, padId, accuracy: true);
+            var n = losses.shape[0];
+            loss += losses.mean().item<float>() * (double)n;
+            right += accuracy * n;
             count += n;
         }
         return (loss / count, right / count);
