@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.ExceptionServices;
 using static TorchSharp.torch;
 
 namespace Labeling.Training.Native;
@@ -39,7 +40,7 @@ static class Workers
         job.Work();
         job.Wait();
         Interlocked.CompareExchange(ref current, null, job);
-        if (job.Error is { } error) throw new AggregateException(error);
+        job.Error?.Throw();
     }
 
     static void Start(int helpers)
@@ -88,7 +89,7 @@ static class Workers
         int done;
 
         public int Helpers => helpers;
-        public Exception? Error { get; private set; }
+        public ExceptionDispatchInfo? Error { get; private set; }
 
         public void Work()
         {
@@ -101,7 +102,7 @@ static class Workers
                 }
                 catch (Exception e)
                 {
-                    Error = e;
+                    Error = ExceptionDispatchInfo.Capture(e);
                 }
                 Interlocked.Increment(ref done);
             }
