@@ -6,14 +6,14 @@ namespace Labeling.Benchmarks;
 /// <summary>What this machine can do at this moment, measured beside every case.</summary>
 internal static class Machine
 {
-    /// <summary>Best of six square 2048 products in fp32, in GFLOP/s.</summary>
-    public static double MatmulGflops()
+    /// <summary>Best of several square 2048 products of a number type, in GFLOP/s.</summary>
+    public static double MatmulGflops(ScalarType type = ScalarType.Float32)
     {
         const int n = 2048;
         using var _ = no_grad();
         using var scope = NewDisposeScope();
-        var a = rand(n, n);
-        var b = rand(n, n);
+        var a = rand(n, n).to_type(type);
+        var b = rand(n, n).to_type(type);
         a.matmul(b);
         return 2.0 * n * n * n / Best(6, () => a.matmul(b).Dispose()) / 1e6;
     }
@@ -26,6 +26,23 @@ internal static class Machine
         using var scope = NewDisposeScope();
         var a = rand(floats);
         return floats * 4 / Best(6, () => a.sum().item<float>()) / 1e6;
+    }
+
+    /// <summary>Best of six copies of 128 MB, in GB/s, bytes read and written counted.</summary>
+    public static double CopyGigabytesPerSecond()
+    {
+        const long floats = 32L << 20;
+        using var _ = no_grad();
+        using var scope = NewDisposeScope();
+        var (a, b) = (rand(floats), zeros(floats));
+        return floats * 8 / Best(6, () => b.copy_(a)) / 1e6;
+    }
+
+    /// <summary>Resident memory of this process in MB.</summary>
+    public static double ResidentMegabytes()
+    {
+        using var process = Process.GetCurrentProcess();
+        return process.WorkingSet64 / 1048576.0;
     }
 
     /// <summary>The shortest of several times, in milliseconds.</summary>

@@ -21,10 +21,10 @@ internal sealed record DemoPlan
     public int Demonstrations { get; init; } = 2000;
 
     /// <summary>Prompts whose answers people rank for the reward model.</summary>
-    public int RankedPrompts { get; init; } = 3000;
+    public int RankedPrompts { get; init; } = 3600;
 
     /// <summary>Of those, held out to measure the reward model on.</summary>
-    public int RankedForValidation { get; init; } = 600;
+    public int RankedForValidation { get; init; } = 900;
 
     /// <summary>More prompts nobody labels, for PPO to practise on.</summary>
     public int PracticePrompts { get; init; } = 1500;

@@ -9,7 +9,7 @@ namespace Labeling.AppHost.Starter;
 /// </summary>
 public static class Quality
 {
-    public const double CorrectnessWeight = 0.5;
+    public const double CorrectnessWeight = 0.4;
 
     public const double StyleWeight = 2.0;
 

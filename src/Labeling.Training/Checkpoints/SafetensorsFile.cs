@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.IO.MemoryMappedFiles;
 using System.Text.Json;
 using Labeling.Training.Native;
 using TorchSharp;
@@ -19,8 +18,8 @@ public sealed record SafetensorsEntry(string Name, ScalarType Type, IReadOnlyLis
 public sealed class SafetensorsException(string message) : Exception(message);
 
 /// <summary>
-/// Reads a safetensors file (8-byte little-endian header length, JSON header, tensor data) through a memory map. The file is treated
-/// as hostile: sizes, offsets, types, overlaps, gaps and duplicate names are checked before any tensor is made.
+/// Reads a safetensors file (8-byte little-endian header length, JSON header, tensor data), straight into the memory of the tensors: a memory
+/// map would count the file a second time, and end the process when someone shortens the file meanwhile. The file is treated as hostile: sizes, offsets, types, overlaps, gaps and duplicate names are checked before any tensor is made.
 /// </summary>
 public sealed unsafe class SafetensorsFile : IDisposable
 {
@@ -41,16 +40,11 @@ public sealed unsafe class SafetensorsFile : IDisposable
         ["F64"] = ScalarType.Float64,
     };
 
-    readonly MemoryMappedFile map;
-    readonly MemoryMappedViewAccessor view;
-    readonly byte* start;
+    readonly FileStream stream;
     readonly Dictionary<string, SafetensorsEntry> entries;
 
-    SafetensorsFile(string path, MemoryMappedFile map, MemoryMappedViewAccessor view, byte* start, Dictionary<string, SafetensorsEntry> entries, Dictionary<string, string> metadata)
-    {
-        (Path, this.map, this.view, this.entries, Metadata) = (path, map, view, entries, metadata);
-        this.start = start;
-    }
+    SafetensorsFile(string path, FileStream stream, Dictionary<string, SafetensorsEntry> entries, Dictionary<string, string> metadata) =>
+        (Path, this.stream, this.entries, Metadata) = (path, stream, entries, metadata);
 
     /// <summary>Path the file was opened from.</summary>
     public string Path { get; }
@@ -75,23 +69,15 @@ public sealed unsafe class SafetensorsFile : IDisposable
         {
             throw new SafetensorsException($"{path}: cannot be opened: {e.Message}");
         }
-        MemoryMappedFile? map = null;
-        MemoryMappedViewAccessor? view = null;
         try
         {
             var length = stream.Length;
             var header = ReadHeader(path, stream, length, out var dataStart);
             var (entries, metadata) = Parse(path, header, dataStart, length);
-            map = MemoryMappedFile.CreateFromFile(stream, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: false);
-            view = map.CreateViewAccessor(0, 0, MemoryMappedFileAccess.Read);
-            byte* pointer = null;
-            view.SafeMemoryMappedViewHandle.AcquirePointer(ref pointer);
-            return new SafetensorsFile(path, map, view, pointer, entries, metadata);
+            return new SafetensorsFile(path, stream, entries, metadata);
         }
         catch
         {
-            view?.Dispose();
-            map?.Dispose();
             stream.Dispose();
             throw;
         }
@@ -128,19 +114,29 @@ public sealed unsafe class SafetensorsFile : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose()
-    {
-        view.SafeMemoryMappedViewHandle.ReleasePointer();
-        view.Dispose();
-        map.Dispose();
-    }
+    public void Dispose() => stream.Dispose();
 
     SafetensorsEntry Entry(string name) => entries.TryGetValue(name, out var entry)
         ? entry
         : throw new SafetensorsException($"{Path}: holds no tensor {name}.");
 
-    void CopyBytes(SafetensorsEntry entry, Tensor target) =>
-        Buffer.MemoryCopy(start + entry.Offset, TensorMemory.Pointer(target), entry.Length, entry.Length);
+    void CopyBytes(SafetensorsEntry entry, Tensor target)
+    {
+        const int Piece = 4 << 20;
+        var memory = TensorMemory.Pointer(target);
+        Workers.Run((int)((entry.Length + Piece - 1) / Piece), piece =>
+        {
+            var offset = (long)piece * Piece;
+            var rest = new Span<byte>(memory + offset, (int)Math.Min(Piece, entry.Length - offset));
+            while (!rest.IsEmpty)
+            {
+                var read = RandomAccess.Read(stream.SafeFileHandle, rest, entry.Offset + offset);
+                if (read == 0) throw new SafetensorsException($"{Path}: the file ends inside tensor {entry.Name}; it was shortened while it was read.");
+                offset += read;
+                rest = rest[read..];
+            }
+        });
+    }
 
     static byte[] ReadHeader(string path, FileStream stream, long fileLength, out long dataStart)
     {

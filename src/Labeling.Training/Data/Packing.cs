@@ -29,8 +29,8 @@ internal static class Packing
         return [.. rows.Select(r => r.Sequences)];
     }
 
-    /// <summary>Logits of the supervised tokens [supervised, vocabulary], in the order of the rows and of the sequences in them.</summary>
-    public static Tensor Logits(CausalLm model, IReadOnlyList<List<Sequence>> rows, int padId, Dropout? dropout = null)
+    /// <summary>Hidden states that predict the supervised tokens [supervised, hidden], in the order of the rows and of the sequences in them.</summary>
+    public static Tensor Hidden(CausalLm model, IReadOnlyList<List<Sequence>> rows, int padId, Dropout? dropout = null)
     {
         var time = rows.Max(r => r.Sum(s => s.Ids.Length - 1));
         var segments = new long[rows.Count * time];
@@ -49,6 +49,6 @@ internal static class Packing
         }
         var ids = TokenBatch.Ids([.. rows.Select(r => r.SelectMany(s => s.Ids.SkipLast(1)).ToArray())], padId);
         var hidden = model.Hidden(ids, segments: tensor(segments, [rows.Count, time]), dropout: dropout);
-        return model.Logits(hidden.reshape(-1, hidden.shape[2]).index_select(0, tensor(positions.ToArray())));
+        return hidden.reshape(-1, hidden.shape[2]).index_select(0, tensor(positions.ToArray()));
     }
 }

@@ -68,11 +68,13 @@ internal static class TokenBatch
         tensor(rows.SelectMany(r => r.Predicted.Select(t => (long)r.Ids[t])).ToArray());
 
     /// <summary>Logits of the supervised tokens only [supervised, vocabulary]: the head is the larger part of the work.</summary>
-    public static Tensor Logits(CausalLm model, IReadOnlyList<Sequence> rows, int padId, Dropout? dropout = null)
+    public static Tensor Logits(CausalLm model, IReadOnlyList<Sequence> rows, int padId, Dropout? dropout = null) => model.Logits(Hidden(model, rows, padId, dropout));
+
+    /// <summary>Hidden states that predict the supervised tokens. [supervised, hidden].</summary>
+    public static Tensor Hidden(CausalLm model, IReadOnlyList<Sequence> rows, int padId, Dropout? dropout = null)
     {
         var hidden = model.Hidden(Inputs(rows, padId), dropout: dropout);
-        var needed = hidden.reshape(-1, hidden.shape[2]).index_select(0, PredictingPositions(rows));
-        return model.Logits(needed);
+        return hidden.reshape(-1, hidden.shape[2]).index_select(0, PredictingPositions(rows));
     }
 
     /// <summary>Log-probability of each supervised token under softmax(logits / temperature). [supervised].</summary>

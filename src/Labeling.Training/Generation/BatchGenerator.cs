@@ -8,13 +8,15 @@ namespace Labeling.Training.Generation;
 /// <param name="Temperature">Logits are divided by it; 0 takes the most likely token.</param>
 /// <param name="TopK">Only this many most likely tokens; 0 for all.</param>
 /// <param name="TopP">Only the most likely tokens that together reach this probability; 1 for all.</param>
-public sealed record SamplingOptions(double Temperature = 1, int TopK = 0, double TopP = 1)
+/// <param name="RepetitionPenalty">Logits of tokens that the prompt or the answer already has are divided by it, or multiplied when negative; 1 for none.</param>
+public sealed record SamplingOptions(double Temperature = 1, int TopK = 0, double TopP = 1, double RepetitionPenalty = 1)
 {
     internal void Validate()
     {
         if (!(Temperature >= 0) || double.IsInfinity(Temperature)) throw new ArgumentOutOfRangeException(nameof(Temperature), Temperature, "The temperature must be 0 or more.");
         if (TopK < 0) throw new ArgumentOutOfRangeException(nameof(TopK), TopK, "top_k must be 0 (off) or more.");
         if (!(TopP > 0) || TopP > 1) throw new ArgumentOutOfRangeException(nameof(TopP), TopP, "top_p must be above 0 and at most 1.");
+        if (!(RepetitionPenalty > 0) || double.IsInfinity(RepetitionPenalty)) throw new ArgumentOutOfRangeException(nameof(RepetitionPenalty), RepetitionPenalty, "The repetition penalty must be above 0.");
     }
 }
 
@@ -29,11 +31,11 @@ public enum FinishReason
 
 /// <summary>What was generated for one prompt.</summary>
 /// <param name="Tokens">The new tokens, the end token included.</param>
-/// <param name="LogProbabilities">For each token, its log-probability under softmax(logits / temperature), without top-k and top-p: what a policy gradient compares. With temperature 0, that of temperature 1.</param>
+/// <param name="LogProbabilities">For each token, its log-probability under softmax(logits / temperature), without repetition penalty, top-k and top-p: what a policy gradient compares. With temperature 0, that of temperature 1.</param>
 /// <param name="FinishReason">Why it ended.</param>
 public sealed record Generated(int[] Tokens, float[] LogProbabilities, FinishReason FinishReason);
 
-/// <summary>Continues prompts in a batch, with keys and values cached.</summary>
+/// <summary>Continues prompts in a batch, with keys and values cached; what a row draws depends neither on its neighbours nor on when it began.</summary>
 public static class BatchGenerator
 {
     /// <summary>Continues every prompt by up to <paramref name="maxNewTokens"/> tokens.</summary>
@@ -43,15 +45,17 @@ public static class BatchGenerator
     /// <param name="maxNewTokens">Most new tokens per prompt; the model's positions limit them too.</param>
     /// <param name="sampling">How tokens are chosen; null for plain sampling at temperature 1.</param>
     /// <param name="endTokens">Tokens that end a row; null for the model's own.</param>
+    /// <param name="batchSize">Most rows at the same time; when rows end, waiting prompts take their places.</param>
     /// <param name="cancellation">Checked once per token.</param>
     /// <returns>One result per prompt, in the order of the prompts.</returns>
     /// <exception cref="ArgumentException">A prompt is empty or leaves no room for a token, or seeds are missing.</exception>
     public static Generated[] Generate(CausalLm model, IReadOnlyList<int[]> prompts, IReadOnlyList<ulong> seeds, int maxNewTokens,
-        SamplingOptions? sampling = null, IReadOnlyList<int>? endTokens = null, CancellationToken cancellation = default)
+        SamplingOptions? sampling = null, IReadOnlyList<int>? endTokens = null, int batchSize = 64, CancellationToken cancellation = default)
     {
         sampling ??= new SamplingOptions();
         sampling.Validate();
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(maxNewTokens);
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(batchSize);
         if (seeds.Count != prompts.Count) throw new ArgumentException($"{prompts.Count} prompts need as many seeds, not {seeds.Count}.", nameof(seeds));
         if (prompts.Count == 0) return [];
         var config = model.Config;
@@ -64,87 +68,87 @@ public static class BatchGenerator
 
         using var inference = inference_mode();
         using var scope = NewDisposeScope();
-        var rows = prompts.Select((p, i) => new Row(i, p, seeds[i], Math.Min(maxNewTokens, config.MaxPositions - p.Length))).ToList();
-        var width = prompts.Max(p => p.Length);
+        var rows = prompts.Select((p, i) => new Row(p, seeds[i], Math.Min(maxNewTokens, config.MaxPositions - p.Length))).ToList();
+        var slots = Math.Min(batchSize, rows.Count);
+        // The last token chosen is never read.
+        using var cache = new DecodeCache(config, slots, rows.Max(r => r.Prompt.Length + r.Limit - 1));
+        using var step = new DecodeStep(model, cache, slots);
+        var samplers = Enumerable.Range(0, Math.Min(slots, get_num_threads())).Select(_ => new Sampler(config.VocabularySize, sampling)).ToArray();
         var stop = new HashSet<int>(endTokens ?? config.EosTokenIds);
-        var sampler = new Sampler(config.VocabularySize, sampling);
-        using var cache = new KeyValueCache(config, rows.Count, Math.Min(width + rows.Max(r => r.Limit), Math.Max(config.MaxPositions, width + rows.Max(r => r.Limit))));
 
-        var logits = Prefill(model, rows, width, cache);
-        var results = new Generated[prompts.Count];
-        while (true)
+        var waiting = new Queue<Row>(rows);
+        var free = new Stack<int>(Enumerable.Range(0, slots).Reverse());
+        var live = new List<Row>();
+        while (live.Count + waiting.Count > 0)
         {
             cancellation.ThrowIfCancellationRequested();
-            Choose(rows, logits, sampler, stop);
-            logits.Dispose();
-            foreach (var row in rows.Where(r => r.Finished is not null && results[r.Index] is null))
-                results[row.Index] = new Generated([.. row.Tokens], [.. row.LogProbabilities], row.Finished!.Value);
-            var live = rows.Count(r => r.Finished is null);
-            if (live == 0) break;
-            // Leaving costs a copy of the cache, so rows leave when a quarter of the batch is done.
-            if (live <= rows.Count * 3 / 4) rows = Compact(rows, cache);
-            logits = Next(model, rows, cache);
+            // Reading prompts is cheaper for several together, so a few places may stay empty for a while.
+            if (waiting.Count > 0 && (live.Count == 0 || free.Count * 8 >= slots)) Admit(model, waiting, free, live, cache);
+            step.Run([.. live.Select(r => r.Last)], [.. live.Select(r => r.Slot)]);
+            Workers.Run(samplers.Length, piece =>
+            {
+                for (var r = piece; r < live.Count; r += samplers.Length) Choose(live[r], step.Logits(r), samplers[piece], stop);
+            });
+            foreach (var row in live.Where(r => r.Finished is not null)) free.Push(row.Slot);
+            live.RemoveAll(r => r.Finished is not null);
         }
         NativeHeap.TrimWhenGrown();
-        return results;
+        return [.. rows.Select(r => new Generated([.. r.Tokens], [.. r.LogProbabilities], r.Finished!.Value))];
     }
 
-    static Tensor Prefill(CausalLm model, List<Row> rows, int width, KeyValueCache cache)
+    /// <summary>Lets waiting rows into the free slots. Their prompts are read by libtorch but for the last token, which is their first step.</summary>
+    static void Admit(CausalLm model, Queue<Row> waiting, Stack<int> free, List<Row> live, DecodeCache cache)
     {
-        using var scope = NewDisposeScope();
-        var ids = new long[rows.Count * width];
-        var mask = new bool[ids.Length];
-        var padded = false;
-        for (var r = 0; r < rows.Count; r++)
+        const int TokensAtOnce = 4096;
+        var admitted = new List<Row>();
+        while (free.Count > 0 && waiting.TryDequeue(out var row))
         {
-            var prompt = rows[r].Prompt;
-            var start = r * width + width - prompt.Length;
-            padded |= prompt.Length < width;
-            for (var i = 0; i < prompt.Length; i++) (ids[start + i], mask[start + i]) = (prompt[i], true);
+            row.Slot = free.Pop();
+            cache.Lengths[row.Slot] = 0;
+            admitted.Add(row);
         }
-        var hidden = model.Hidden(tensor(ids, [rows.Count, width]), padded ? tensor(mask, [rows.Count, width]) : null, cache);
-        return model.Logits(hidden.select(1, width - 1)).contiguous().MoveToOuterDisposeScope();
-    }
-
-    static Tensor Next(CausalLm model, List<Row> rows, KeyValueCache cache)
-    {
-        using var scope = NewDisposeScope();
-        var ids = new long[rows.Count];
-        for (var r = 0; r < ids.Length; r++) ids[r] = rows[r].Tokens[^1];
-        var hidden = model.Hidden(tensor(ids, [ids.Length, 1]), null, cache);
-        return model.Logits(hidden.select(1, 0)).contiguous().MoveToOuterDisposeScope();
-    }
-
-    static void Choose(List<Row> rows, Tensor logits, Sampler sampler, HashSet<int> stop)
-    {
-        var values = TensorMemory.Span<float>(logits);
-        var vocabulary = (int)logits.shape[1];
-        for (var r = 0; r < rows.Count; r++)
+        live.AddRange(admitted);
+        // Several answers to one prompt read it once.
+        var distinct = admitted.Where(r => r.Prompt.Length > 1).GroupBy(r => r.Prompt).OrderBy(g => g.Key.Length).ToList();
+        for (var from = 0; from < distinct.Count;)
         {
-            var row = rows[r];
-            if (row.Finished is not null) continue;
-            var (token, logProbability) = sampler.Sample(values.Slice(r * vocabulary, vocabulary), Philox.Uniform(row.Seed, (ulong)row.Tokens.Count));
-            row.Tokens.Add(token);
-            row.LogProbabilities.Add(logProbability);
-            if (stop.Contains(token)) row.Finished = FinishReason.Stop;
-            else if (row.Tokens.Count >= row.Limit) row.Finished = FinishReason.Length;
+            var count = 1;
+            while (from + count < distinct.Count && (count + 1) * (distinct[from + count].Key.Length - 1) <= TokensAtOnce) count++;
+            Prefill(model, distinct[from..(from + count)], cache);
+            from += count;
         }
     }
 
-    static List<Row> Compact(List<Row> rows, KeyValueCache cache)
+    static void Prefill(CausalLm model, List<IGrouping<int[], Row>> prompts, DecodeCache cache)
     {
         using var scope = NewDisposeScope();
-        var kept = Enumerable.Range(0, rows.Count).Where(i => rows[i].Finished is null).ToArray();
-        cache.Select(tensor(kept.Select(i => (long)i).ToArray()));
-        return [.. kept.Select(i => rows[i])];
+        var width = prompts[^1].Key.Length - 1;
+        var ids = new long[prompts.Count * width];
+        for (var r = 0; r < prompts.Count; r++)
+            for (var t = 0; t < prompts[r].Key.Length - 1; t++) ids[r * width + t] = prompts[r].Key[t];
+        using var past = new KeyValueCache(model.Config, prompts.Count, width);
+        // Padded on the right: behind the last real token nothing is seen.
+        model.Hidden(tensor(ids, [prompts.Count, width]), null, past);
+        for (var r = 0; r < prompts.Count; r++)
+            foreach (var row in prompts[r]) cache.Import(past, r, row.Prompt.Length - 1, row.Slot);
     }
 
-    sealed class Row(int index, int[] prompt, ulong seed, int limit)
+    static void Choose(Row row, ReadOnlySpan<float> logits, Sampler sampler, HashSet<int> stop)
     {
-        public int Index => index;
+        var (token, logProbability) = sampler.Sample(logits, Philox.Uniform(row.Seed, (ulong)row.Tokens.Count), row.Prompt.Concat(row.Tokens));
+        row.Tokens.Add(token);
+        row.LogProbabilities.Add(logProbability);
+        if (stop.Contains(token)) row.Finished = FinishReason.Stop;
+        else if (row.Tokens.Count >= row.Limit) row.Finished = FinishReason.Length;
+    }
+
+    sealed class Row(int[] prompt, ulong seed, int limit)
+    {
         public int[] Prompt => prompt;
         public ulong Seed => seed;
         public int Limit => limit;
+        public int Slot { get; set; }
+        public int Last => Tokens.Count > 0 ? Tokens[^1] : prompt[^1];
         public List<int> Tokens { get; } = [];
         public List<float> LogProbabilities { get; } = [];
         public FinishReason? Finished { get; set; }

@@ -2,25 +2,59 @@ using System.Runtime.Intrinsics;
 
 namespace Labeling.Training.Generation;
 
-/// <summary>Picks a token from a row of logits.</summary>
+/// <summary>Picks a token from a row of logits. Holds room for one row, so one thread at a time.</summary>
 sealed class Sampler(int vocabulary, SamplingOptions options)
 {
     readonly double[] weights = new double[vocabulary];
-    readonly int[] order = new int[vocabulary];
+    readonly float[] penalized = options.RepetitionPenalty == 1 ? [] : new float[vocabulary];
+    readonly Nucleus? nucleus = options.TopK > 0 || options.TopP < 1 ? new Nucleus(vocabulary, options.TopK, options.TopP) : null;
 
-    /// <summary>The token and its log-probability under softmax(logits / temperature), before top-k and top-p cut anything off.</summary>
+    /// <summary>
+    /// The token and its log-probability under softmax(logits / temperature), before a penalty, top-k and top-p change anything.
+    /// </summary>
     /// <param name="logits">One row, [vocabulary].</param>
     /// <param name="uniform">A random number in [0, 1).</param>
-    public (int Token, float LogProbability) Sample(ReadOnlySpan<float> logits, double uniform)
+    /// <param name="history">The row's tokens so far, for the repetition penalty.</param>
+    public (int Token, float LogProbability) Sample(ReadOnlySpan<float> logits, double uniform, IEnumerable<int>? history = null)
     {
-        var best = 0;
-        for (var i = 1; i < logits.Length; i++)
-            if (logits[i] > logits[best]) best = i;
         var greedy = options.Temperature == 0;
         var inverse = greedy ? 1 : 1 / options.Temperature;
-        var total = Exponentials(logits, logits[best], inverse);
-        var token = greedy ? best : options.TopK == 0 && options.TopP >= 1 ? Pick(total * uniform) : PickTop(total, uniform);
-        return (token, (float)((logits[token] - logits[best]) * inverse - Math.Log(total)));
+        var largest = Largest(logits);
+        var total = Exponentials(logits, largest, inverse);
+        var (logTotal, choiceLargest) = (Math.Log(total), largest);
+        var choice = logits;
+        if (options.RepetitionPenalty != 1 && history is not null)
+        {
+            choice = Penalized(logits, history);
+            choiceLargest = Largest(choice);
+            total = Exponentials(choice, choiceLargest, inverse);
+        }
+        var token = greedy ? choice.IndexOf(choiceLargest) : nucleus is null ? Pick(total * uniform) : nucleus.Pick(weights, total, uniform);
+        return (token, (float)((logits[token] - largest) * inverse - logTotal));
+    }
+
+    /// <summary>Logits of tokens already there are divided by the penalty, or multiplied when below 0 (Keskar et al. 2019, arXiv 1909.05858, section 4.1).</summary>
+    ReadOnlySpan<float> Penalized(ReadOnlySpan<float> logits, IEnumerable<int> history)
+    {
+        logits.CopyTo(penalized);
+        var penalty = (float)options.RepetitionPenalty;
+        // From the logits, not in place: a token that is there twice is penalized once.
+        foreach (var token in history) penalized[token] = logits[token] > 0 ? logits[token] / penalty : logits[token] * penalty;
+        return penalized;
+    }
+
+    static float Largest(ReadOnlySpan<float> logits)
+    {
+        var i = 0;
+        var largest = logits[0];
+        if (logits.Length >= 16)
+        {
+            var all = Vector512.Create(logits);
+            for (i = 16; i + 16 <= logits.Length; i += 16) all = Vector512.Max(all, Vector512.Create(logits[i..]));
+            largest = VectorMath.Largest(all);
+        }
+        for (; i < logits.Length; i++) largest = MathF.Max(largest, logits[i]);
+        return largest;
     }
 
     /// <summary>Fills the weights with exp((logit - largest)·inverse temperature) and returns their sum.</summary>
@@ -43,49 +77,26 @@ sealed class Sampler(int vocabulary, SamplingOptions options)
 
     int Pick(double target)
     {
-        var last = 0;
-        for (var i = 0; i < weights.Length; i++)
+        const int Block = 64;
+        var i = 0;
+        // Whole blocks are passed over by their sums.
+        for (; i + Block <= weights.Length; i += Block)
+        {
+            var sums = Vector512<double>.Zero;
+            for (var j = i; j < i + Block; j += 8) sums += Vector512.Create(weights, j);
+            var sum = Vector512.Sum(sums);
+            if (target < sum) break;
+            target -= sum;
+        }
+        var last = -1;
+        for (; i < weights.Length; i++)
         {
             if (weights[i] == 0) continue;
             last = i;
             target -= weights[i];
             if (target < 0) return i;
         }
-        return last;
-    }
-
-    /// <summary>Exact top-k, then the smallest set of most likely tokens whose probability reaches top-p (Holtzman et al. 2020, arXiv 1904.09751).</summary>
-    int PickTop(double total, double uniform)
-    {
-        // Tokens below this share together weigh less than 1 - p, so none of them is in the nucleus and need be sorted.
-        var floor = options.TopP < 1 && options.TopK == 0 ? (1 - options.TopP) / weights.Length * total : 0;
-        var count = 0;
-        for (var i = 0; i < weights.Length; i++)
-            if (weights[i] >= floor) order[count++] = i;
-        var candidates = order.AsSpan(0, count);
-        // Equal weights keep the order of ids, so that the result does not depend on the sorting algorithm.
-        candidates.Sort((a, b) => weights[b] != weights[a] ? weights[b].CompareTo(weights[a]) : a.CompareTo(b));
-        if (options.TopK > 0 && options.TopK < count) candidates = candidates[..options.TopK];
-        if (options.TopP < 1)
-        {
-            var mass = 0.0;
-            if (options.TopK > 0)
-            {
-                total = 0;
-                foreach (var i in candidates) total += weights[i];
-            }
-            var kept = 0;
-            while (kept < candidates.Length && mass < options.TopP * total) mass += weights[candidates[kept++]];
-            candidates = candidates[..Math.Max(1, kept)];
-        }
-        var sum = 0.0;
-        foreach (var i in candidates) sum += weights[i];
-        var target = sum * uniform;
-        foreach (var i in candidates)
-        {
-            target -= weights[i];
-            if (target < 0) return i;
-        }
-        return candidates[^1];
+        // Rounding can leave a rest beyond the last weight.
+        return last >= 0 ? last : Array.FindLastIndex(weights, w => w > 0);
     }
 }

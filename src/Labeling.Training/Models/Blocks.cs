@@ -32,13 +32,16 @@ sealed class Linear(string name, Tensor weight, Tensor? bias, bool transposed = 
     /// <summary>A low-rank change of the weight that is trained in its place; null for none.</summary>
     public LoraLayer? Lora { get; set; }
 
+    /// <summary>x·W + b in the number type of x; gradients arrive at the weights in theirs.</summary>
     public Tensor Apply(Tensor x, Dropout? dropout = null) => Lora is null ? Frozen(x) : Frozen(x) + Lora.Apply(x, dropout);
+
+    /// <summary>The weight with the change of an adapter in it.</summary>
+    public Tensor Effective() => Lora is null ? weight.alias() : weight + Lora.Change();
 
     Tensor Frozen(Tensor x)
     {
-        if (!transposed) return F.linear(x, weight, bias);
-        using var turned = weight.t();
-        return F.linear(x, turned, bias);
+        var own = weight.to_type(x.dtype);
+        return F.linear(x, transposed ? own.t() : own, bias?.to_type(x.dtype));
     }
 }
 
@@ -56,7 +59,7 @@ sealed class Norm(Tensor weight, Tensor? bias, double epsilon)
         if (bias is not null) return F.layer_norm(x, shape, weight, bias, epsilon);
         var wide = x.to_type(ScalarType.Float32);
         var scale = wide.square().mean([-1], keepdim: true).add_(epsilon).rsqrt_();
-        return weight * (wide * scale).to_type(x.dtype);
+        return weight.to_type(x.dtype) * (wide * scale).to_type(x.dtype);
     }
 }
 

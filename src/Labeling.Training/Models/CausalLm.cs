@@ -36,6 +36,16 @@ public sealed class CausalLm : IDisposable
     /// <summary>Number of the model's own numbers, an adapter's not included.</summary>
     public long ParameterCount => Parameters.Values.Sum(p => p.NumberOfElements);
 
+    /// <summary>
+    /// Number type of the forward and backward pass: float32, or bfloat16, which is faster where the processor has instructions for it.
+    /// Weights, gradients and logits are float32 either way (mixed precision; Micikevicius et al. 2018, arXiv 1710.03740).
+    /// </summary>
+    public ScalarType ComputeType
+    {
+        get => Body.ComputeType;
+        set => Body.ComputeType = value;
+    }
+
     internal Decoder Body { get; }
 
     internal Tensor Head => head;
@@ -129,15 +139,15 @@ public sealed class CausalLm : IDisposable
     /// sequence only, whose positions begin at 0. Not together with a mask or a cache.
     /// </param>
     /// <param name="dropout">What is dropped in this pass; null, as in evaluation, for nothing.</param>
-    /// <returns>float32 [batch, time, hidden].</returns>
+    /// <returns>[batch, time, hidden] of <see cref="ComputeType"/>.</returns>
     /// <exception cref="ArgumentException">Shapes do not fit or the sequence is longer than the model's positions.</exception>
     public Tensor Hidden(Tensor ids, Tensor? attentionMask = null, KeyValueCache? cache = null, Tensor? segments = null, Dropout? dropout = null) =>
         Body.Forward(ids, attentionMask, cache, segments, dropout);
 
     /// <summary>Scores of every next token.</summary>
     /// <param name="hidden">Hidden states [..., hidden], for example only the rows that have a label.</param>
-    /// <returns>[..., vocabulary].</returns>
-    public Tensor Logits(Tensor hidden) => F.linear(hidden, head);
+    /// <returns>float32 [..., vocabulary].</returns>
+    public Tensor Logits(Tensor hidden) => F.linear(hidden, head.to_type(hidden.dtype)).to_type(ScalarType.Float32);
 
     /// <summary>
     /// Saves a complete Hugging Face folder: config.json, generation_config.json, model.safetensors and, when a source is given, its

@@ -11,18 +11,19 @@ namespace Labeling.Training.Models;
 /// </summary>
 sealed class Decoder(ModelConfig config, Block[] blocks, Tensor tokenEmbedding)
 {
-    readonly Rotary? rotary = config.Positions == PositionKind.Rotary ? new Rotary(config) : null;
-    readonly float[]? alibiSlopes = config.Positions == PositionKind.Alibi ? Alibi.Slopes(config.Heads) : null;
-
     public Tensor TokenEmbedding => tokenEmbedding;
     public IReadOnlyList<Block> Blocks => blocks;
     public IEnumerable<Linear> Linears => new[] { ProjectIn }.Concat(blocks.SelectMany(b => b.Linears)).Append(ProjectOut).OfType<Linear>();
     public Tensor? PositionEmbedding { get; init; }
     public int PositionOffset { get; init; }
     public Norm? EmbeddingNorm { get; init; }
+    /// <summary>Number type that the blocks calculate in. The weights stay float32.</summary>
+    public ScalarType ComputeType { get; set; } = ScalarType.Float32;
     public Linear? ProjectIn { get; init; }
     public Linear? ProjectOut { get; init; }
     public Norm? FinalNorm { get; init; }
+    public Rotary? Rotary { get; } = config.Positions == PositionKind.Rotary ? new Rotary(config) : null;
+    public float[]? AlibiSlopes { get; } = config.Positions == PositionKind.Alibi ? Alibi.Slopes(config.Heads) : null;
     /// <summary>The fused projection holds query, key and value of head 0, then of head 1, ... rather than all queries first.</summary>
     public bool InterleavedHeads { get; init; }
 
@@ -42,14 +43,15 @@ sealed class Decoder(ModelConfig config, Block[] blocks, Tensor tokenEmbedding)
         var past = cache?.Length ?? 0;
 
         using var scope = NewDisposeScope();
-        var plan = segments is null ? AttentionPlan.Make(config, ids, attentionMask, cache, alibiSlopes) : AttentionPlan.Packed(config, segments, alibiSlopes);
+        var plan = segments is null ? AttentionPlan.Make(config, ids, attentionMask, cache, AlibiSlopes) : AttentionPlan.Packed(config, segments, AlibiSlopes);
         if (config.Positions != PositionKind.Alibi) CheckLength(plan);
         var (batch, time) = (ids.shape[0], ids.shape[1]);
         var x = tokenEmbedding.index_select(0, ids.reshape(-1)).view(batch, time, -1);
         if (ProjectIn is not null) x = ProjectIn.Apply(x, dropout);
         if (PositionEmbedding is not null) x = x + Positions(plan, batch, time);
         if (EmbeddingNorm is not null) x = EmbeddingNorm.Apply(x);
-        var rotation = rotary?.At(plan, time);
+        x = x.to_type(ComputeType);
+        var rotation = Rotary?.At(plan, time);
         for (var i = 0; i < blocks.Length; i++) x = Run(blocks[i], i, x, plan, rotation, cache, dropout);
         if (FinalNorm is not null) x = FinalNorm.Apply(x);
         if (ProjectOut is not null) x = ProjectOut.Apply(x, dropout);
@@ -98,8 +100,10 @@ sealed class Decoder(ModelConfig config, Block[] blocks, Tensor tokenEmbedding)
             key = key.repeat_interleave(config.Heads / config.KeyValueHeads, 1);
             value = value.repeat_interleave(config.Heads / config.KeyValueHeads, 1);
         }
+        // A bias of hundreds does not fit into the eight bits of bfloat16.
+        if (plan.Mask is { dtype: ScalarType.Float32 }) (query, key, value) = (query.to_type(ScalarType.Float32), key.to_type(ScalarType.Float32), value.to_type(ScalarType.Float32));
         var attended = F.scaled_dot_product_attention(query, key, value, plan.Mask, 0, plan.Causal);
-        return block.Output.Apply(attended.transpose(1, 2).reshape(batch, time, config.Heads * config.HeadSize), dropout);
+        return block.Output.Apply(attended.transpose(1, 2).reshape(batch, time, config.Heads * config.HeadSize).to_type(x.dtype), dropout);
     }
 
     /// <summary>Queries, keys and values, each [batch, heads, time, head size].</summary>

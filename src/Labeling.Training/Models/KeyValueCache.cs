@@ -36,6 +36,9 @@ public sealed class KeyValueCache : IDisposable
         return (keys[layer].narrow(2, 0, Length + time), values[layer].narrow(2, 0, Length + time));
     }
 
+    /// <summary>All keys and values of a layer, [batch, heads, capacity, head size].</summary>
+    internal (Tensor Keys, Tensor Values) Layer(int layer) => (keys[layer], values[layer]);
+
     internal void Advance(AttentionPlan plan)
     {
         Length = plan.Past + plan.Time;

@@ -52,7 +52,7 @@ sealed class LoraLayer(Linear target, Tensor a, Tensor b, LoraOptions options)
 
     /// <summary>What is added to the projection's output for x [..., inputs]: [..., outputs].</summary>
     public Tensor Apply(Tensor x, Dropout? dropout) =>
-        F.linear(F.linear(dropout is null ? x : dropout.Apply(x, options.Dropout), a), b) * options.Scale;
+        F.linear(F.linear(dropout is null ? x : dropout.Apply(x, options.Dropout), a.to_type(x.dtype)), b.to_type(x.dtype)) * options.Scale;
 
     /// <summary>What is added to the weight, in the weight's own layout.</summary>
     public Tensor Change()

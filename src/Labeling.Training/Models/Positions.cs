@@ -6,8 +6,6 @@ namespace Labeling.Training.Models;
 sealed class Rotary
 {
     readonly int size;
-    readonly Tensor cosines;
-    readonly Tensor sines;
 
     public Rotary(ModelConfig config)
     {
@@ -25,9 +23,15 @@ sealed class Rotary
                 sin[position * size + i] = sin[position * size + size / 2 + i] = MathF.Sin(angle);
             }
         }
-        cosines = tensor(cos, [config.MaxPositions, size]).DetachFromDisposeScope();
-        sines = tensor(sin, [config.MaxPositions, size]).DetachFromDisposeScope();
+        Cosines = tensor(cos, [config.MaxPositions, size]).DetachFromDisposeScope();
+        Sines = tensor(sin, [config.MaxPositions, size]).DetachFromDisposeScope();
     }
+
+    /// <summary>Cosines of every position's angles, [positions, rotated size].</summary>
+    public Tensor Cosines { get; }
+
+    /// <summary>Sines, [positions, rotated size].</summary>
+    public Tensor Sines { get; }
 
     /// <summary>Inverse wavelengths, scaled as the config says (llama3: Grattafiori et al. 2024, arXiv 2407.21783).</summary>
     internal static double[] Frequencies(ModelConfig config)
@@ -60,10 +64,10 @@ sealed class Rotary
     public Rotation At(AttentionPlan plan, long time)
     {
         if (plan.Positions is not { } positions)
-            return new Rotation(cosines.narrow(0, plan.Past, time), sines.narrow(0, plan.Past, time), size);
+            return new Rotation(Cosines.narrow(0, plan.Past, time), Sines.narrow(0, plan.Past, time), size);
         var flat = positions.reshape(-1);
         Tensor Rows(Tensor table) => table.index_select(0, flat).view(positions.shape[0], 1, time, size);
-        return new Rotation(Rows(cosines), Rows(sines), size);
+        return new Rotation(Rows(Cosines), Rows(Sines), size);
     }
 
     internal sealed record Rotation(Tensor Cosines, Tensor Sines, int Size)
@@ -75,7 +79,7 @@ sealed class Rotary
             var turned = width == Size ? x : x.narrow(3, 0, Size);
             var half = Size / 2;
             var swapped = cat([turned.narrow(3, half, half).neg(), turned.narrow(3, 0, half)], 3);
-            var rotated = turned * Cosines + swapped * Sines;
+            var rotated = (turned * Cosines + swapped * Sines).to_type(x.dtype);
             return width == Size ? rotated : cat([rotated, x.narrow(3, Size, width - Size)], 3);
         }
     }

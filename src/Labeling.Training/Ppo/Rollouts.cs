@@ -48,7 +48,7 @@ internal static class Rollouts
     {
         var seeds = Enumerable.Range(0, prompts.Count).Select(i => (ulong)Seeds.Derive(seed, i)).ToList();
         var generated = BatchGenerator.Generate(policy, [.. prompts.Select(p => p.Ids)], seeds, settings.MaxNewTokens,
-            new SamplingOptions(settings.Temperature), [eosId, .. policy.Config.EosTokenIds], stop);
+            new SamplingOptions(settings.Temperature), [eosId, .. policy.Config.EosTokenIds], cancellation: stop);
         return [.. prompts.Zip(generated, (p, g) => new Rollout(p.Row, p.Ids, g))];
     }
 

@@ -73,6 +73,9 @@ public sealed record PretrainHyperparameters
     [Hyperparameter("Number type of the finished weights on disk; bfloat16 halves the file and rounds the weights.", Choices = ["float32", "bfloat16"])]
     public string StoreAs { get; init; } = "float32";
 
+    [Hyperparameter(ComputePrecision.Help, Source = "arXiv 1710.03740", Choices = ["float32", "bfloat16"])]
+    public string Precision { get; init; } = "float32";
+
     [Hyperparameter("Steps between evaluations on the validation text; 0 = once per epoch.", Unit = "steps", Min = 0, Max = 1_000_000)]
     public int EvalEvery { get; init; }
 
@@ -96,6 +99,7 @@ public static class PretrainStage
         ModelFolder.RequirePadApart(tokenizer, folder);
         var pad = tokenizer.PadId ?? eos;
         using var model = run.Spec.Base is null ? Create(settings, tokenizer, eos, run.Spec) : ModelFolder.Policy(folder, tokenizer);
+        model.ComputeType = ComputePrecision.TypeOf(settings.Precision);
         var context = run.Spec.Base is null ? settings.ContextLength : Math.Min(settings.ContextLength, model.Config.MaxPositions);
         if (settings.PackLength > 0)
         {
@@ -148,9 +152,7 @@ public static class PretrainStage
                 {
                     using var inner = NewDisposeScope();
                     var share = part.Sum(s => s.Supervised) / targets;
-                    var mean = nn.functional.cross_entropy(TokenBatch.Logits(model, part, pad), TokenBatch.Targets(part));
-                    loss += share * Finite.Loss(mean, step + 1);
-                    (mean * share).backward();
+                    loss += share * Finite.Loss(NextTokenLoss.Backward(model, TokenBatch.Hidden(model, part, pad), TokenBatch.Targets(part), share).Loss, step + 1);
                 }
                 var learningRate = schedule.At(step);
                 metrics = new Dictionary<string, double>

@@ -27,6 +27,9 @@ public sealed record SampleHyperparameters
     [Hyperparameter("Sample only from this many likeliest words; 0 = from all.", Unit = "tokens", Min = 0, Max = 1_000_000)]
     public int TopK { get; init; }
 
+    [Hyperparameter("Makes words that already stand in the prompt or the answer less likely; 1 = off.", Source = "CTRL, arXiv 1909.05858: 1.2", Min = 1, Max = 10)]
+    public double RepetitionPenalty { get; init; } = 1;
+
     [Hyperparameter("Longest answer. The model's context is a limit too.", Unit = "tokens", Min = 1, Max = 1_000_000)]
     public int MaxNewTokens { get; init; } = 64;
 
@@ -65,7 +68,7 @@ public static class SampleStage
         var prompts = Rows.Prompts([.. run.Spec.Data.Select(d => d.Path)], run.Spec.File);
         var k = settings.AnswersPerPrompt;
         var perBatch = Math.Max(1, settings.BatchSize / k);
-        var sampling = new SamplingOptions(settings.Temperature, settings.TopK, settings.TopP);
+        var sampling = new SamplingOptions(settings.Temperature, settings.TopK, settings.TopP, settings.RepetitionPenalty);
 
         // Prompts may be left out by one model and not by another, so the plan is made model by model; rows written so far tell what is done.
         var done = KeepWholeRows(run);
@@ -137,7 +140,7 @@ public static class SampleStage
         try
         {
             var generated = BatchGenerator.Generate(model, [.. requests.Select(r => prompts[r.Prompt].Ids)], [.. requests.Select(r => (ulong)r.Seed)],
-                settings.MaxNewTokens, sampling, [chat.EosId, .. model.Config.EosTokenIds], run.Stop);
+                settings.MaxNewTokens, sampling, [chat.EosId, .. model.Config.EosTokenIds], settings.BatchSize, run.Stop);
             return [.. requests.Zip(generated, (r, g) => new SampledAnswer(prompts[r.Prompt].Row.Id, from.Id, r.Index, Text(chat, g),
                 g.FinishReason == FinishReason.Stop ? "stop" : "length", g.Tokens.Length, r.Seed))];
         }

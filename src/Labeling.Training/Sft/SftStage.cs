@@ -44,6 +44,9 @@ public sealed record SftHyperparameters : LoraHyperparameters
     [Hyperparameter("Longest allowed gradient; longer ones are scaled down.", Source = "GPT-3, arXiv 2005.14165 B", Min = 1e-6, Max = 1e6)]
     public double MaxGradNorm { get; init; } = 1;
 
+    [Hyperparameter(ComputePrecision.Help, Source = "arXiv 1710.03740", Choices = ["float32", "bfloat16"])]
+    public string Precision { get; init; } = "float32";
+
     [Hyperparameter("Steps between evaluations on the validation rows; 0 = once per epoch.", Unit = "steps", Min = 0, Max = 1_000_000)]
     public int EvalEvery { get; init; }
 
@@ -86,6 +89,7 @@ public static class SftStage
         run.Progress(0, 0, "loading");
         var chat = new ChatEncoder(folder);
         using var model = ModelFolder.Policy(folder, chat.Tokenizer);
+        model.ComputeType = ComputePrecision.TypeOf(settings.Precision);
         var context = model.Config.MaxPositions;
         List<Sequence> Read(string split, bool required) => Examples.Demonstrations(
             Rows.Demonstrations(run.Spec.DataOf(split), run.Spec.File, required, settings.Conversations), chat, context, settings.Overlong, run);
@@ -163,12 +167,11 @@ public static class SftStage
             using var dropout = new Dropout(settings.Dropout, Seeds.Derive(seed, micro));
             var packed = settings.Packing ? Data.Packing.Rows(rows) : null;
             var targets = TokenBatch.Targets(packed is null ? rows : [.. packed.SelectMany(r => r)]);
-            var logits = packed is null ? TokenBatch.Logits(model, rows, padId, dropout) : Data.Packing.Logits(model, packed, padId, dropout);
-            var mean = nn.functional.cross_entropy(logits, targets);
+            var hidden = packed is null ? TokenBatch.Hidden(model, rows, padId, dropout) : Data.Packing.Hidden(model, packed, padId, dropout);
             var share = rows.Sum(s => s.Supervised) / supervised;
-            (mean * (share * (1 - settings.PretrainingMix))).backward();
+            var (mean, right) = NextTokenLoss.Backward(model, hidden, targets, share * (1 - settings.PretrainingMix), accuracy: true);
             loss += Finite.Loss(mean, step) * share;
-            accuracy += TokenBatch.Accuracy(logits, targets) * share;
+            accuracy += right * share;
         }
         return (loss, accuracy);
     }
@@ -176,8 +179,7 @@ public static class SftStage
     private static double BackwardText(CausalLm model, List<Sequence> batch, SftHyperparameters settings, int padId, long seed, int step)
     {
         using var dropout = new Dropout(settings.Dropout, seed);
-        var mean = nn.functional.cross_entropy(TokenBatch.Logits(model, batch, padId, dropout), TokenBatch.Targets(batch));
-        (mean * settings.PretrainingMix).backward();
+        var (mean, _) = NextTokenLoss.Backward(model, TokenBatch.Hidden(model, batch, padId, dropout), TokenBatch.Targets(batch), settings.PretrainingMix);
         return Finite.Loss(mean, step, "loss on raw text");
     }
 
@@ -196,17 +198,15 @@ public static class SftStage
     /// <summary>Mean loss and accuracy per supervised token over all rows.</summary>
     private static (double Loss, double Accuracy) Evaluate(CausalLm model, List<Sequence> rows, int batchSize, int padId)
     {
-        using var frozen = no_grad();
         double loss = 0, right = 0, count = 0;
         foreach (var indices in BatchPlan.InOrderOfLength([.. rows.Select(r => r.Ids.Length)], batchSize))
         {
             using var scope = NewDisposeScope();
             var batch = indices.Select(i => rows[i]).ToList();
-            var targets = TokenBatch.Targets(batch);
-            var logits = TokenBatch.Logits(model, batch, padId);
-            var n = targets.shape[0];
-            loss += nn.functional.cross_entropy(logits, targets).item<float>() * (double)n;
-            right += TokenBatch.Accuracy(logits, targets) * n;
+            var (losses, accuracy) = NextTokenLoss.Evaluate(model, batch, padId, accuracy: true);
+            var n = losses.shape[0];
+            loss += losses.mean().item<float>() * (double)n;
+            right += accuracy * n;
             count += n;
         }
         return (loss / count, right / count);

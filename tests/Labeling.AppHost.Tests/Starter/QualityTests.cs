@@ -86,5 +86,5 @@ public sealed class QualityTests
 
     [Fact]
     public void Utility_weighs_correctness_and_style() =>
-        Assert.Equal(0.5 + (2.0 * 0.65), Quality.Utility(Sum, "The answer is 11."), 12);
+        Assert.Equal(0.4 + (2.0 * 0.65), Quality.Utility(Sum, "The answer is 11."), 12);
 }

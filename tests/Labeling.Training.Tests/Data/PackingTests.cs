@@ -36,7 +36,7 @@ public sealed class PackingTests : IDisposable
         var sequences = Sequences(model.Config.VocabularySize);
         var rows = Packing.Rows(sequences);
         var inOrder = rows.SelectMany(r => r).ToList();
-        var (packed, packedGradients) = Run(() => Packing.Logits(model, rows, padId: 0));
+        var (packed, packedGradients) = Run(() => model.Logits(Packing.Hidden(model, rows, padId: 0)));
         var (alone, gradients) = Run(() => cat([.. inOrder.Select(s => TokenBatch.Logits(model, [s], padId: 0))], 0));
         Assert.True(packed.allclose(alone, 1e-4, 1e-4), $"{Path.GetFileName(source)}: logits differ by {(packed - alone).abs().max().ToDouble()}");
         foreach (var (name, gradient) in gradients)
@@ -59,7 +59,7 @@ public sealed class PackingTests : IDisposable
         using var noGrad = no_grad();
         Sequence Other(int token) => new([.. Enumerable.Repeat(token, 6)], 5);
         Sequence own = new([7, 8, 9, 10, 11], 1);
-        Tensor Between(int token) => Packing.Logits(model, [[Other(token), own, Other(token + 1)]], padId: 0).narrow(0, 1, own.Supervised);
+        Tensor Between(int token) => model.Logits(Packing.Hidden(model, [[Other(token), own, Other(token + 1)]], padId: 0)).narrow(0, 1, own.Supervised);
         Assert.True(Between(3).equal(Between(20)).all().ToBoolean());
     }
 
@@ -70,9 +70,9 @@ public sealed class PackingTests : IDisposable
         using var wide = CausalLm.New(ModelConfig.GptNeoX(50, 32, 2, 4, 16), 1);
         using var noGrad = no_grad();
         var (first, second) = (Sequences(50)[0], Sequences(50)[2]);
-        var packed = Packing.Logits(model, [[first, second]], padId: 0);
+        var packed = model.Logits(Packing.Hidden(model, [[first, second]], padId: 0));
         Assert.True(packed.allclose(cat([TokenBatch.Logits(model, [first], padId: 0), TokenBatch.Logits(model, [second], padId: 0)], 0), 1e-4, 1e-5));
-        Assert.False(packed.allclose(Packing.Logits(wide, [[first, second]], padId: 0), 1e-3, 1e-3));
+        Assert.False(packed.allclose(wide.Logits(Packing.Hidden(wide, [[first, second]], padId: 0)), 1e-3, 1e-3));
     }
 
     [Fact]
@@ -81,7 +81,7 @@ public sealed class PackingTests : IDisposable
         using var model = CausalLm.New(ModelConfig.Gpt2(50, 32, 1, 4, 8), 1);
         using var noGrad = no_grad();
         Sequence Long(int n) => new([.. Enumerable.Range(1, n)], 1);
-        Assert.Equal([14, 50], Packing.Logits(model, [[Long(8), Long(8)]], padId: 0).shape);
-        Assert.Contains("9 tokens", Assert.Throws<ArgumentException>(() => Packing.Logits(model, [[Long(10)]], padId: 0)).Message);
+        Assert.Equal([14, 50], model.Logits(Packing.Hidden(model, [[Long(8), Long(8)]], padId: 0)).shape);
+        Assert.Contains("9 tokens", Assert.Throws<ArgumentException>(() => model.Logits(Packing.Hidden(model, [[Long(10)]], padId: 0))).Message);
     }
 }

@@ -28,10 +28,12 @@ public sealed class BatchGeneratorTests : IDisposable
         var prompts = Prompts(12);
         var together = BatchGenerator.Generate(model, prompts, Seeds(12), 20);
         var backwards = BatchGenerator.Generate(model, [.. prompts.Reverse()], [.. Seeds(12).Reverse()], 20);
+        // Five places for twelve: the others wait until a row ends.
+        var queued = BatchGenerator.Generate(model, prompts, Seeds(12), 20, batchSize: 5);
         for (var i = 0; i < prompts.Length; i++)
         {
             var alone = BatchGenerator.Generate(model, [prompts[i]], [Seeds(12)[i]], 20)[0];
-            foreach (var other in new[] { together[i], backwards[11 - i] })
+            foreach (var other in new[] { together[i], backwards[11 - i], queued[i] })
             {
                 Assert.Equal(alone.Tokens, other.Tokens);
                 Assert.Equal(alone.FinishReason, other.FinishReason);
@@ -61,6 +63,16 @@ public sealed class BatchGeneratorTests : IDisposable
     }
 
     [Fact]
+    public void Several_answers_to_one_prompt_are_those_of_equal_prompts()
+    {
+        int[] prompt = [5, 9, 2, 30, 11];
+        var same = BatchGenerator.Generate(model, [prompt, prompt, prompt], Seeds(3), 12);
+        var equal = BatchGenerator.Generate(model, [[.. prompt], [.. prompt], [.. prompt]], Seeds(3), 12);
+        Assert.Equal(equal.Select(g => g.Tokens), same.Select(g => g.Tokens));
+        Assert.NotEqual(same[0].Tokens, same[1].Tokens);
+    }
+
+    [Fact]
     public void Ends_at_an_end_token_at_the_limit_or_at_the_last_position()
     {
         var long1 = Enumerable.Repeat(5, 45).ToArray();
@@ -80,6 +92,7 @@ public sealed class BatchGeneratorTests : IDisposable
         Assert.Contains("48 positions", Assert.Throws<ArgumentException>(() => BatchGenerator.Generate(model, [new int[48]], [1], 5)).Message);
         Assert.Contains("token 40", Assert.Throws<ArgumentException>(() => BatchGenerator.Generate(model, [[3, 40]], [1], 5)).Message);
         Assert.Contains("seeds", Assert.Throws<ArgumentException>(() => BatchGenerator.Generate(model, [[3]], [], 5)).Message);
+        Assert.Throws<ArgumentOutOfRangeException>(() => BatchGenerator.Generate(model, [[3]], [1], 5, batchSize: 0));
         Assert.Throws<ArgumentOutOfRangeException>(() => BatchGenerator.Generate(model, [[3]], [1], 5, new SamplingOptions(-1)));
         Assert.Throws<ArgumentOutOfRangeException>(() => BatchGenerator.Generate(model, [[3]], [1], 5, new SamplingOptions(1, 0, 0)));
     }

@@ -47,6 +47,44 @@ public sealed class SamplerTests
         });
 
     [Fact]
+    public void Nucleus_of_a_large_vocabulary_is_the_one_that_sorting_gives() =>
+        Gen.Select(Gen.Float[-3, 3], Gen.Float[0.001f, 12], Gen.Double[0.05, 0.999], Gen.Int[0, 3000], Gen.Int[1, 1_000_000]).Sample((shift, spread, p, k, seed) =>
+        {
+            // From flat to peaked; equal logits at every scale.
+            var logits = Enumerable.Range(0, 5003).Select(i => shift - spread * MathF.Round((float)Philox.Uniform((ulong)seed, (ulong)i) * 400) / 400).ToArray();
+            var probabilities = Softmax(logits);
+            var order = Enumerable.Range(0, logits.Length).OrderByDescending(i => logits[i]).ThenBy(i => i).Take(k > 0 ? k : logits.Length).ToList();
+            var mass = order.Sum(i => probabilities[i]);
+            var (kept, reached) = (0, 0.0);
+            while (kept < order.Count && reached < p * mass - 1e-9) reached += probabilities[order[kept++]];
+            var sampler = new Sampler(logits.Length, new SamplingOptions(1, k, p));
+            var allowed = order.Take(kept + 1).ToHashSet();
+            for (var draw = 0; draw < 40; draw++) Assert.Contains(sampler.Sample(logits, draw / 40.0).Token, allowed);
+            // The least likely token that is drawn at all is the border's.
+            var last = sampler.Sample(logits, 1 - 1e-12).Token;
+            Assert.InRange(logits[last], logits[order[kept - 1]] - 1e-6, logits[order[kept - 1]] + spread * 0.017 + 1e-6);
+        }, iter: 60);
+
+    [Fact]
+    public void A_repetition_penalty_moves_the_choice_and_not_the_log_probability()
+    {
+        float[] logits = [2f, 1.5f, -1f, -1.2f];
+        var sampler = new Sampler(4, new SamplingOptions(0, RepetitionPenalty: 2));
+        var plain = Softmax(logits);
+        Assert.Equal(0, sampler.Sample(logits, 0, []).Token);
+        // 2 / 2 is less than 1.5; named twice it is divided once.
+        var (token, logProbability) = sampler.Sample(logits, 0, [0, 0]);
+        Assert.Equal(1, token);
+        Assert.Equal(Math.Log(plain[1]), logProbability, 1e-6);
+        // Below 0 the penalty multiplies: -2 is less than -1.2.
+        var weights = new[] { 2.0, 1.5, -2, -1.2 }.Select(Math.Exp).ToArray();
+        var counts = new int[4];
+        var drawing = new Sampler(4, new SamplingOptions(1, RepetitionPenalty: 2));
+        for (var i = 0; i < 20000; i++) counts[drawing.Sample(logits, (i + 0.5) / 20000, [2]).Token]++;
+        for (var i = 0; i < 4; i++) Assert.Equal(weights[i] / weights.Sum(), counts[i] / 20000.0, 1e-4);
+    }
+
+    [Fact]
     public void Every_token_of_the_nucleus_can_be_drawn_in_proportion()
     {
         float[] logits = [.. new[] { 0.5, 0.25, 0.15, 0.07, 0.03 }.Select(p => (float)Math.Log(p))];

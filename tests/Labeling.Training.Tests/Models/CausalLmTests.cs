@@ -74,6 +74,40 @@ public sealed class CausalLmTests : IDisposable
     }
 
     [Fact]
+    public void In_bfloat16_every_family_has_the_loss_and_gradients_of_float32_within_its_rounding()
+    {
+        foreach (var path in GoldenFolder.Models("causal-lm"))
+        {
+            using var model = CausalLm.Load(path);
+            var ids = randint(2, model.Config.VocabularySize, [4, 15], dtype: ScalarType.Int64, generator: new Generator(4));
+            var results = new Dictionary<ScalarType, (double Loss, Dictionary<string, Tensor> Gradients)>();
+            foreach (var type in new[] { ScalarType.Float32, ScalarType.BFloat16 })
+            {
+                model.ComputeType = type;
+                var hidden = model.Hidden(ids);
+                Assert.Equal(type, hidden.dtype);
+                var logits = model.Logits(hidden.narrow(1, 0, 14));
+                Assert.Equal(ScalarType.Float32, logits.dtype);
+                var loss = F.cross_entropy(logits.reshape(-1, model.Config.VocabularySize), ids.narrow(1, 1, 14).reshape(-1));
+                loss.backward();
+                results[type] = (loss.ToDouble(), model.Parameters.ToDictionary(p => p.Key, p => p.Value.grad!.clone()));
+                foreach (var parameter in model.Parameters.Values) parameter.grad = null;
+            }
+            var (full, half) = (results[ScalarType.Float32], results[ScalarType.BFloat16]);
+            Assert.Equal(full.Loss, half.Loss, 0.03 * full.Loss);
+            Assert.NotEqual(full.Loss, half.Loss);
+            foreach (var (name, gradient) in full.Gradients)
+            {
+                Assert.Equal(ScalarType.Float32, half.Gradients[name].dtype);
+                // Key biases have no gradient but rounding.
+                if (gradient.norm().ToDouble() < 1e-3) continue;
+                var cosine = F.cosine_similarity(gradient.reshape(1, -1), half.Gradients[name].reshape(1, -1)).ToDouble();
+                Assert.True(cosine > 0.97, $"{Path.GetFileName(path)}, {name}: cosine {cosine}");
+            }
+        }
+    }
+
+    [Fact]
     public void Padding_side_and_amount_change_neither_loss_nor_gradients()
     {
         using var model = CausalLm.New(Small, 1);

@@ -1,0 +1,73 @@
+using Labeling.Training.Models;
+using static TorchSharp.torch;
+using F = TorchSharp.torch.nn.functional;
+
+namespace Labeling.Training.Data;
+
+/// <summary>
+/// Cross-entropy of the supervised tokens. The head runs only where a token is supervised, and only for as many rows at once as
+/// give a chunk of logits; a chunk's backward pass follows its forward pass, so memory does not grow with vocabulary times tokens.
+/// </summary>
+internal static class NextTokenLoss
+{
+    /// <summary>Most logits at once, 64 MB of float32. Each chunk adds into the head's gradient once more, so chunks are large.</summary>
+    public const long ChunkLogits = 16 << 20;
+
+    /// <summary>Adds the gradients of the mean loss, times a weight, to the parameters.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="hidden">Hidden states of the model that predict the supervised tokens [supervised, hidden]; carries gradients.</param>
+    /// <param name="targets">The supervised tokens, int64 [supervised].</param>
+    /// <param name="weight">Factor of the gradients, for example the share of a micro-batch.</param>
+    /// <param name="accuracy">Whether to compare first choices too.</param>
+    /// <param name="chunkLogits">Most logits at once.</param>
+    /// <returns>The mean loss per supervised token, without the weight, and the share of them that are the model's first choice (0 unless asked for).</returns>
+    public static (Tensor Loss, double Accuracy) Backward(CausalLm model, Tensor hidden, Tensor targets, double weight = 1, bool accuracy = false, long chunkLogits = ChunkLogits)
+    {
+        var (count, size) = (targets.shape[0], RowsOf(model, chunkLogits));
+        if (count <= size)
+        {
+            var logits = model.Logits(hidden);
+            var whole = F.cross_entropy(logits, targets);
+            (weight == 1 ? whole : whole * weight).backward();
+            return (whole, accuracy ? TokenBatch.Accuracy(logits, targets) : 0);
+        }
+        var (loss, right) = (zeros([]), 0.0);
+        var gradients = new List<Tensor>();
+        for (long from = 0; from < count; from += size)
+        {
+            using var scope = NewDisposeScope();
+            var length = Math.Min(size, count - from);
+            var (part, target) = (hidden.narrow(0, from, length).detach().requires_grad_(true), targets.narrow(0, from, length));
+            var logits = model.Logits(part);
+            var partLoss = F.cross_entropy(logits, target, reduction: nn.Reduction.Sum) / (double)count;
+            (partLoss * weight).backward();
+            loss.add_(partLoss.detach());
+            gradients.Add(part.grad!.MoveToOuterDisposeScope());
+            if (accuracy) right += TokenBatch.Accuracy(logits, target) * length;
+        }
+        hidden.backward([cat(gradients)]);
+        return (loss, right / count);
+    }
+
+    /// <summary>Loss of each supervised token, float32 [supervised], and the share that are the model's first choice; without gradients.</summary>
+    public static (Tensor Losses, double Accuracy) Evaluate(CausalLm model, IReadOnlyList<Sequence> rows, int padId, bool accuracy = false, long chunkLogits = ChunkLogits)
+    {
+        using var frozen = no_grad();
+        using var scope = NewDisposeScope();
+        var hidden = TokenBatch.Hidden(model, rows, padId);
+        var targets = TokenBatch.Targets(rows);
+        var (count, size, right) = (targets.shape[0], RowsOf(model, chunkLogits), 0.0);
+        var losses = new List<Tensor>();
+        for (long from = 0; from < count; from += size)
+        {
+            using var inner = NewDisposeScope();
+            var length = Math.Min(size, count - from);
+            var (logits, target) = (model.Logits(hidden.narrow(0, from, length)), targets.narrow(0, from, length));
+            losses.Add(F.cross_entropy(logits, target, reduction: nn.Reduction.None).MoveToOuterDisposeScope());
+            if (accuracy) right += TokenBatch.Accuracy(logits, target) * length;
+        }
+        return (cat(losses).MoveToOuterDisposeScope(), right / count);
+    }
+
+    static long RowsOf(CausalLm model, long logits) => Math.Max(1, logits / model.Config.VocabularySize);
+}

@@ -1,0 +1,215 @@
+using Labeling.Training.Models;
+using Labeling.Training.Native;
+using static TorchSharp.torch;
+
+namespace Labeling.Training.Generation;
+
+/// <summary>
+/// The decoder of <see cref="Decoder"/> for one token of each of several rows, in kernels of its own: libtorch takes
+/// hundreds of calls and reads the weights at a third of the memory's speed for the same result. A row's logits do not depend on the other rows.
+/// </summary>
+sealed unsafe class DecodeStep : IDisposable
+{
+    readonly ModelConfig config;
+    readonly Decoder body;
+    readonly DecodeCache cache;
+    readonly Layer[] layers;
+    readonly PackedLinear? projectIn;
+    readonly PackedLinear? projectOut;
+    readonly PackedLinear head;
+    readonly List<Tensor> memory = [];
+    readonly int width;
+    readonly float* x, normed, second, heads, attended, wide, scores, logits;
+
+    /// <summary>Copies the model's weights as they are now.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="cache">Keys and values; extended by one token per row and step.</param>
+    /// <param name="rows">Most rows of a step.</param>
+    public DecodeStep(CausalLm model, DecodeCache cache, int rows)
+    {
+        (config, body, this.cache) = (model.Config, model.Body, cache);
+        layers = [.. body.Blocks.Select(b => new Layer(b))];
+        projectIn = body.ProjectIn is null ? null : PackedLinear.Pack(body.ProjectIn);
+        projectOut = body.ProjectOut is null ? null : PackedLinear.Pack(body.ProjectOut);
+        head = PackedLinear.Pack(new Linear(model.Head, null));
+        width = PackedLinear.Padded(config.HiddenSize);
+        var outer = Math.Max(width, PackedLinear.Padded(config.OutputSize));
+        x = Room(width);
+        normed = Room(outer);
+        second = Room(outer);
+        heads = Room(layers[0].QueryKeyValue.Stride);
+        wide = Room(layers[0].Up.Stride);
+        attended = Room(config.Heads * config.HeadSize);
+        scores = Room(config.Heads * cache.Capacity);
+        logits = Room(head.Stride);
+
+        float* Room(int columns)
+        {
+            // Vectors may read, though not use, a little past the last row.
+            memory.Add(zeros([(long)rows * columns + PackedLinear.Panel], ScalarType.Float32).DetachFromDisposeScope());
+            return (float*)TensorMemory.Pointer(memory[^1]);
+        }
+    }
+
+    /// <summary>Logits of a row of the last step, [vocabulary]; valid until the next.</summary>
+    public ReadOnlySpan<float> Logits(int row) => new(logits + (long)row * head.Stride, config.VocabularySize);
+
+    /// <summary>Reads one token per row and calculates the logits of the next.</summary>
+    /// <param name="tokens">The tokens.</param>
+    /// <param name="slots">The cache's slot of each row.</param>
+    public void Run(int[] tokens, int[] slots)
+    {
+        var rows = tokens.Length;
+        Embed(tokens, slots);
+        for (var i = 0; i < layers.Length; i++)
+        {
+            var (layer, index) = (layers[i], i);
+            var input = x;
+            if (config.PreNorm)
+            {
+                Norm(layer.Block.AttentionNorm, x, normed, rows);
+                input = normed;
+            }
+            if (config.ParallelResidual) Norm(layer.Block.FeedForwardNorm, x, second, rows);
+            layer.QueryKeyValue.Apply(input, width, rows, heads);
+            Attend(layer, index, slots);
+            layer.Output.Apply(attended, config.Heads * config.HeadSize, rows, x, add: true);
+            if (!config.PreNorm) Norm(layer.Block.AttentionNorm, x, x, rows);
+
+            if (config.PreNorm && !config.ParallelResidual) Norm(layer.Block.FeedForwardNorm, x, second, rows);
+            FeedForward(layer, config.PreNorm ? second : x, rows);
+            if (!config.PreNorm) Norm(layer.Block.FeedForwardNorm, x, x, rows);
+        }
+        var last = x;
+        if (body.FinalNorm is { } norm)
+        {
+            Norm(norm, x, normed, rows);
+            last = normed;
+        }
+        if (projectOut is null)
+        {
+            head.Apply(last, width, rows, logits);
+        }
+        else
+        {
+            projectOut.Apply(last, width, rows, second);
+            head.Apply(second, projectOut.Stride, rows, logits);
+        }
+        foreach (var slot in slots) cache.Lengths[slot]++;
+    }
+
+    void Embed(int[] tokens, int[] slots)
+    {
+        var size = config.OutputSize;
+        var stride = PackedLinear.Padded(size);
+        var table = Pointer(body.TokenEmbedding);
+        var target = projectIn is null ? x : second;
+        for (var r = 0; r < tokens.Length; r++)
+            new ReadOnlySpan<float>(table + (long)tokens[r] * size, size).CopyTo(new Span<float>(target + (long)r * stride, size));
+        projectIn?.Apply(second, stride, tokens.Length, x);
+        if (body.PositionEmbedding is { } positions)
+        {
+            for (var r = 0; r < tokens.Length; r++)
+                VectorMath.Add(x + (long)r * width, Pointer(positions) + (long)(cache.Lengths[slots[r]] + body.PositionOffset) * config.HiddenSize, config.HiddenSize);
+        }
+        if (body.EmbeddingNorm is { } norm) Norm(norm, x, x, tokens.Length);
+    }
+
+    void FeedForward(Layer layer, float* input, int rows)
+    {
+        var inner = config.IntermediateSize;
+        if (layer.Block.Gate is null)
+        {
+            layer.Up.Apply(input, width, rows, wide, config.Activation);
+        }
+        else
+        {
+            layer.Up.Apply(input, width, rows, wide);
+            Share(rows, inner, r => VectorMath.Gate(config.Activation, wide + (long)r * layer.Up.Stride, inner));
+        }
+        layer.Down.Apply(wide, layer.Up.Stride, rows, x, add: true);
+    }
+
+    void Attend(Layer layer, int index, int[] slots)
+    {
+        var perKey = config.Heads / config.KeyValueHeads;
+        var size = config.HeadSize;
+        var stride = layer.QueryKeyValue.Stride;
+        var scale = (float)(1 / Math.Sqrt(size));
+        // Queries, keys and values stand one after the other, or head by head.
+        var (step, keys, values) = body.InterleavedHeads ? (3 * size, size, 2 * size) : (size, config.Heads * size, (config.Heads + config.KeyValueHeads) * size);
+        Share(slots.Length * config.KeyValueHeads, perKey * size * (cache.Lengths[slots[0]] + 8) * 2, item =>
+        {
+            var (r, keyHead) = (item / config.KeyValueHeads, item % config.KeyValueHeads);
+            var slot = slots[r];
+            var row = heads + (long)r * stride;
+            var position = cache.Lengths[slot];
+            Prepare(layer.Block.KeyNorm, row + keys + keyHead * step, position);
+            cache.Put(index, slot, keyHead, position, row + keys + keyHead * step, row + values + keyHead * step);
+            var from = config.SlidingWindow is { } window ? Math.Max(0, position + 1 - window) : 0;
+            for (var h = keyHead * perKey; h < (keyHead + 1) * perKey; h++)
+            {
+                var query = row + h * step;
+                Prepare(layer.Block.QueryNorm, query, position);
+                for (var d = 0; d < size; d++) query[d] *= scale;
+                cache.Attend(index, slot, keyHead, from, position + 1, query, body.AlibiSlopes?[h] ?? 0,
+                    scores + ((long)r * config.Heads + h) * cache.Capacity, attended + ((long)r * config.Heads + h) * size);
+            }
+        });
+    }
+
+    /// <summary>Norm and rotation of one head's query or key.</summary>
+    void Prepare(Norm? norm, float* vector, int position)
+    {
+        if (norm is not null) VectorMath.Norm(vector, vector, config.HeadSize, Pointer(norm.Weight), null, norm.Epsilon);
+        if (body.Rotary is not { } rotary) return;
+        var offset = (long)position * config.RotarySize;
+        VectorMath.Rotate(vector, Pointer(rotary.Cosines) + offset, Pointer(rotary.Sines) + offset, config.RotarySize);
+    }
+
+    void Norm(Norm norm, float* from, float* to, int rows)
+    {
+        var weight = Pointer(norm.Weight);
+        var bias = norm.Bias is { } b ? Pointer(b) : null;
+        Share(rows, config.HiddenSize, r => VectorMath.Norm(from + (long)r * width, to + (long)r * width, config.HiddenSize, weight, bias, norm.Epsilon));
+    }
+
+    /// <summary>Runs independent items of a given number of operations each, several to a piece of work when they are small.</summary>
+    static void Share(int items, int cost, Action<int> body)
+    {
+        var each = Math.Clamp(32_000 / Math.Max(1, cost), 1, items);
+        Workers.Run((items + each - 1) / each, piece =>
+        {
+            for (var item = piece * each; item < Math.Min(items, (piece + 1) * each); item++) body(item);
+        });
+    }
+
+    static float* Pointer(Tensor tensor) => (float*)TensorMemory.Pointer(tensor);
+
+    public void Dispose()
+    {
+        foreach (var tensor in memory) tensor.Dispose();
+        foreach (var layer in layers) layer.Dispose();
+        projectIn?.Dispose();
+        projectOut?.Dispose();
+        head.Dispose();
+    }
+
+    sealed class Layer(Block block) : IDisposable
+    {
+        public Block Block => block;
+        public PackedLinear QueryKeyValue { get; } = block.QueryKeyValue is { } fused ? PackedLinear.Pack(fused) : PackedLinear.Pack(block.Query!, block.Key!, block.Value!);
+        public PackedLinear Output { get; } = PackedLinear.Pack(block.Output);
+        /// <summary>The widening map; with a gate, the gate and then it.</summary>
+        public PackedLinear Up { get; } = block.Gate is { } gate ? PackedLinear.Pack(gate, block.Up) : PackedLinear.Pack(block.Up);
+        public PackedLinear Down { get; } = PackedLinear.Pack(block.Down);
+
+        public void Dispose()
+        {
+            QueryKeyValue.Dispose();
+            Output.Dispose();
+            Up.Dispose();
+            Down.Dispose();
+        }
+    }
+}

@@ -1,0 +1,189 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+using Labeling.Training.Models;
+using Labeling.Training.Native;
+using static TorchSharp.torch;
+
+namespace Labeling.Training.Generation;
+
+/// <summary>
+/// An affine map for few rows, where libtorch's product reaches a third of the memory's bandwidth. The weights are copied into panels of 64
+/// columns, [columns / 64, in, 64], which every row count reads from front to back. Each output is one chain of fused multiply-adds over the
+/// inputs, so a row's result does not depend on how many others are computed with it.
+/// Weights that bfloat16 holds exactly (those of a bfloat16 checkpoint) are kept in it: half the bytes, the same numbers.
+/// </summary>
+sealed unsafe class PackedLinear : IDisposable
+{
+    /// <summary>Columns of a panel; rows of outputs are padded to a multiple of it.</summary>
+    public const int Panel = 64;
+
+    // A piece of work below this many products is not worth handing to another thread.
+    const long WorthSharing = 96_000;
+
+    readonly Tensor memory;
+    readonly float[] bias;
+    readonly bool half;
+
+    PackedLinear(int inputs, int outputs, Tensor memory, float[] bias, bool half) =>
+        (Inputs, Outputs, this.memory, this.bias, this.half) = (inputs, outputs, memory, bias, half);
+
+    public int Inputs { get; }
+    public int Outputs { get; }
+    /// <summary>Outputs with padding: the distance between rows of a result.</summary>
+    public int Stride => Padded(Outputs);
+
+    public static int Padded(int width) => (width + Panel - 1) / Panel * Panel;
+
+    /// <summary>Copies the weights of one or several maps of the same input; their outputs stand one after the other.</summary>
+    public static PackedLinear Pack(params Linear[] parts)
+    {
+        using var frozen = no_grad();
+        using var scope = NewDisposeScope();
+        var weights = parts.Select(p => p.Effective().contiguous()).ToArray();
+        var inputs = (int)parts[0].Weight.shape[parts[0].Transposed ? 0 : 1];
+        var widths = parts.Select(p => (int)p.Weight.shape[p.Transposed ? 1 : 0]).ToArray();
+        var outputs = widths.Sum();
+        var half = weights.All(FitsHalf);
+        var memory = empty([(long)Padded(outputs) * inputs], half ? ScalarType.BFloat16 : ScalarType.Float32).DetachFromDisposeScope();
+        var bias = new float[Padded(outputs)];
+        var target = TensorMemory.Pointer(memory);
+        var offset = 0;
+        foreach (var (part, width, weight) in parts.Zip(widths, weights))
+        {
+            if (part.Bias is { } values) TensorMemory.Span<float>(values).CopyTo(bias.AsSpan(offset));
+            var source = (float*)TensorMemory.Pointer(weight);
+            var first = offset;
+            var (alongInput, alongOutput) = part.Transposed ? ((long)width, 1L) : (1L, inputs);
+            Workers.Run((width + Panel - 1) / Panel, piece =>
+            {
+                for (var from = 0; from < inputs; from += 16)
+                    for (var column = piece * Panel; column < Math.Min(width, (piece + 1) * Panel); column++)
+                        for (var k = from; k < Math.Min(inputs, from + 16); k++)
+                            Put(target, half, inputs, first + column, k, source[k * alongInput + column * alongOutput]);
+            });
+            offset += width;
+        }
+        for (; offset < Padded(outputs); offset++)
+            for (var k = 0; k < inputs; k++) Put(target, half, inputs, offset, k, 0);
+        return new PackedLinear(inputs, outputs, memory, bias, half);
+    }
+
+    static void Put(byte* target, bool half, int inputs, int column, int k, float value)
+    {
+        var row = (long)(column / Panel) * inputs + k;
+        var within = column % Panel;
+        if (!half) ((float*)target)[row * Panel + within] = value;
+        // Columns j and j + 16 share a word, so that a shift and a mask widen them.
+        else ((ushort*)target)[row * Panel + within / 32 * 32 + within % 16 * 2 + within % 32 / 16] = (ushort)(BitConverter.SingleToUInt32Bits(value) >> 16);
+    }
+
+    static bool FitsHalf(Tensor weight)
+    {
+        var words = MemoryMarshal.Cast<byte, uint>(new ReadOnlySpan<byte>(TensorMemory.Pointer(weight), checked((int)Math.Min(weight.NumberOfElements, 1 << 20)) * 4));
+        foreach (var word in words)
+            if ((word & 0xFFFF) != 0) return false;
+        var all = (uint*)TensorMemory.Pointer(weight);
+        for (long i = words.Length; i < weight.NumberOfElements; i++)
+            if ((all[i] & 0xFFFF) != 0) return false;
+        return true;
+    }
+
+    /// <summary>y = activation(x·W + b), or y += x·W + b.</summary>
+    /// <param name="x">Inputs [rows, in].</param>
+    /// <param name="xStride">Distance of two rows of x.</param>
+    /// <param name="rows">Number of rows.</param>
+    /// <param name="y">Outputs [rows, <see cref="Stride"/>].</param>
+    /// <param name="activation">Applied to the result; null for none.</param>
+    /// <param name="add">Add to what y holds.</param>
+    public void Apply(float* x, int xStride, int rows, float* y, Activation? activation = null, bool add = false)
+    {
+        var panels = Stride / Panel;
+        var perPiece = (int)Math.Clamp(WorthSharing / ((long)rows * Inputs * Panel), 1, panels);
+        Workers.Run((panels + perPiece - 1) / perPiece, piece =>
+        {
+            for (var panel = piece * perPiece; panel < Math.Min(panels, (piece + 1) * perPiece); panel++)
+            {
+                if (half) Columns<BFloat16Row>(panel, x, xStride, rows, y, activation, add);
+                else Columns<Float32Row>(panel, x, xStride, rows, y, activation, add);
+            }
+        });
+    }
+
+    void Columns<T>(int panel, float* x, int xStride, int rows, float* y, Activation? activation, bool add) where T : IStored
+    {
+        var weights = TensorMemory.Pointer(memory) + (long)panel * Inputs * T.RowBytes;
+        var tile = stackalloc float[LinearKernels.MaxRows * Panel];
+        fixed (float* b = &bias[panel * Panel])
+        {
+            for (var row = 0; row < rows;)
+            {
+                var count = LinearKernels.Multiply<T>(weights, Inputs, x + (long)row * xStride, xStride, rows - row, tile);
+                for (var r = 0; r < count; r++)
+                {
+                    var target = y + (long)(row + r) * Stride + panel * Panel;
+                    for (var i = 0; i < Panel; i += 16)
+                    {
+                        var value = Vector512.Load(tile + r * Panel + i) + Vector512.Load(b + i);
+                        if (activation is { } function) value = VectorMath.Activate(function, value);
+                        (add ? Vector512.Load(target + i) + value : value).Store(target + i);
+                    }
+                }
+                row += count;
+            }
+        }
+    }
+
+    public void Dispose() => memory.Dispose();
+}
+
+/// <summary>How a row of 64 weights is stored and widened to float32.</summary>
+unsafe interface IStored
+{
+    static abstract int RowBytes { get; }
+    /// <summary>The row's 64 weights, 16 to a vector.</summary>
+    static abstract void Load(byte* row, out Vector512<float> a, out Vector512<float> b, out Vector512<float> c, out Vector512<float> d);
+    /// <summary>Columns start .. start + 7 and start + 16 .. start + 23, for start 0, 8, 32 and 40.</summary>
+    static abstract void Load(byte* row, int start, out Vector256<float> a, out Vector256<float> b);
+}
+
+readonly unsafe struct Float32Row : IStored
+{
+    public static int RowBytes => 256;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Load(byte* row, out Vector512<float> a, out Vector512<float> b, out Vector512<float> c, out Vector512<float> d)
+    {
+        var p = (float*)row;
+        (a, b, c, d) = (Vector512.Load(p), Vector512.Load(p + 16), Vector512.Load(p + 32), Vector512.Load(p + 48));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Load(byte* row, int start, out Vector256<float> a, out Vector256<float> b)
+    {
+        var p = (float*)row + start;
+        (a, b) = (Vector256.Load(p), Vector256.Load(p + 16));
+    }
+}
+
+readonly unsafe struct BFloat16Row : IStored
+{
+    public static int RowBytes => 128;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Load(byte* row, out Vector512<float> a, out Vector512<float> b, out Vector512<float> c, out Vector512<float> d)
+    {
+        var p = (uint*)row;
+        var (first, second) = (Vector512.Load(p), Vector512.Load(p + 16));
+        var high = Vector512.Create(0xFFFF0000);
+        (a, b) = ((first << 16).AsSingle(), (first & high).AsSingle());
+        (c, d) = ((second << 16).AsSingle(), (second & high).AsSingle());
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Load(byte* row, int start, out Vector256<float> a, out Vector256<float> b)
+    {
+        var words = Vector256.Load((uint*)row + start / 32 * 16 + start % 32);
+        (a, b) = ((words << 16).AsSingle(), (words & Vector256.Create(0xFFFF0000)).AsSingle());
+    }
+}

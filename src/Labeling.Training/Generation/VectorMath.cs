@@ -1,0 +1,134 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using Labeling.Training.Models;
+
+namespace Labeling.Training.Generation;
+
+/// <summary>The element-wise parts of a decoder for single rows, float32.</summary>
+static unsafe class VectorMath
+{
+    public static Vector512<float> Activate(Activation activation, Vector512<float> x) => activation switch
+    {
+        // (1 + tanh u) / 2 is the sigmoid of 2u.
+        Activation.GeluTanh => x * Sigmoid(x * (Vector512.Create(1.5957691216f) + Vector512.Create(0.0713548163f) * x * x)),
+        Activation.Gelu => x * NormalCdf(x),
+        Activation.Relu => Vector512.Max(x, Vector512<float>.Zero),
+        _ => x * Sigmoid(x),
+    };
+
+    /// <summary>1 / (1 + e^-x).</summary>
+    static Vector512<float> Sigmoid(Vector512<float> x)
+    {
+        // e^88 is near the largest float32.
+        var e = Vector512.Exp(Vector512.Min(-x, Vector512.Create(88f)));
+        return Vector512<float>.One / (Vector512<float>.One + e);
+    }
+
+    /// <summary>(1 + erf(x / √2)) / 2 by formula 7.1.26 of Abramowitz and Stegun (1964); absolute error below 1e-7.</summary>
+    static Vector512<float> NormalCdf(Vector512<float> x)
+    {
+        var z = Vector512.Abs(x) * 0.70710678f;
+        var t = Vector512<float>.One / (Vector512<float>.One + z * 0.3275911f);
+        var polynomial = Vector512.Create(1.061405429f) * t + Vector512.Create(-1.453152027f);
+        polynomial = polynomial * t + Vector512.Create(1.421413741f);
+        polynomial = polynomial * t + Vector512.Create(-0.284496736f);
+        polynomial = polynomial * t + Vector512.Create(0.254829592f);
+        var tail = polynomial * t * Vector512.Exp(Vector512.Max(-z * z, Vector512.Create(-88f))) * 0.5f;
+        return Vector512.ConditionalSelect(Vector512.GreaterThan(x, Vector512<float>.Zero), Vector512<float>.One - tail, tail);
+    }
+
+    /// <summary>Layer norm, or RMS norm without a bias.</summary>
+    public static void Norm(float* x, float* y, int width, float* weight, float* bias, double epsilon)
+    {
+        var mean = bias is null ? 0 : Sum(x, width) / width;
+        var scale = (float)(1 / Math.Sqrt(SquaredDistance(x, width, mean) / width + epsilon));
+        var (m, s) = (Vector512.Create(mean), Vector512.Create(scale));
+        var i = 0;
+        for (; i + 16 <= width; i += 16)
+        {
+            var value = (Vector512.Load(x + i) - m) * s * Vector512.Load(weight + i);
+            (bias is null ? value : value + Vector512.Load(bias + i)).Store(y + i);
+        }
+        for (; i < width; i++) y[i] = (x[i] - mean) * scale * weight[i] + (bias is null ? 0 : bias[i]);
+    }
+
+    static float Sum(float* x, int width)
+    {
+        var sums = Vector512<float>.Zero;
+        var i = 0;
+        for (; i + 16 <= width; i += 16) sums += Vector512.Load(x + i);
+        var sum = Vector512.Sum(sums);
+        for (; i < width; i++) sum += x[i];
+        return sum;
+    }
+
+    static float SquaredDistance(float* x, int width, float mean)
+    {
+        var (sums, m) = (Vector512<float>.Zero, Vector512.Create(mean));
+        var i = 0;
+        for (; i + 16 <= width; i += 16)
+        {
+            var d = Vector512.Load(x + i) - m;
+            sums += d * d;
+        }
+        var sum = Vector512.Sum(sums);
+        for (; i < width; i++) sum += (x[i] - mean) * (x[i] - mean);
+        return sum;
+    }
+
+    /// <summary>x += y.</summary>
+    public static void Add(float* x, float* y, int width)
+    {
+        var i = 0;
+        for (; i + 16 <= width; i += 16) (Vector512.Load(x + i) + Vector512.Load(y + i)).Store(x + i);
+        for (; i < width; i++) x[i] += y[i];
+    }
+
+    /// <summary>gate = activation(gate)·up, where the ups stand behind the gates. The last vector may run over into ups that are used up.</summary>
+    public static void Gate(Activation activation, float* gates, int width)
+    {
+        for (var i = 0; i < width; i += 16)
+            (Activate(activation, Vector512.Load(gates + i)) * Vector512.Load(gates + width + i)).Store(gates + i);
+    }
+
+    /// <summary>Rotates the first <paramref name="size"/> components, half against half (rotate_half of transformers).</summary>
+    public static void Rotate(float* x, float* cosines, float* sines, int size)
+    {
+        var half = size / 2;
+        var i = 0;
+        for (; i + 8 <= half; i += 8)
+        {
+            var (a, b) = (Vector256.Load(x + i), Vector256.Load(x + half + i));
+            var (c, s) = (Vector256.Load(cosines + i), Vector256.Load(sines + i));
+            (a * c - b * s).Store(x + i);
+            (b * c + a * s).Store(x + half + i);
+        }
+        for (; i < half; i++)
+            (x[i], x[half + i]) = (x[i] * cosines[i] - x[half + i] * sines[i], x[half + i] * cosines[i] + x[i] * sines[i]);
+    }
+
+    /// <summary>Turns scores into e^(score - largest), in place, and returns their sum. The count is a multiple of 16.</summary>
+    public static float Exponentials(float* scores, int count)
+    {
+        var largest = Vector512.Load(scores);
+        for (var i = 16; i < count; i += 16) largest = Vector512.Max(largest, Vector512.Load(scores + i));
+        var shift = Vector512.Create(Largest(largest));
+        var sums = Vector512<float>.Zero;
+        for (var i = 0; i < count; i += 16)
+        {
+            var weight = Vector512.Exp(Vector512.Load(scores + i) - shift);
+            weight.Store(scores + i);
+            sums += weight;
+        }
+        return Vector512.Sum(sums);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Largest(Vector512<float> v)
+    {
+        var eight = Vector256.Max(v.GetLower(), v.GetUpper());
+        var four = Vector128.Max(eight.GetLower(), eight.GetUpper());
+        var two = Vector128.Max(four, Vector128.Shuffle(four, Vector128.Create(2, 3, 0, 1)));
+        return MathF.Max(two[0], two[1]);
+    }
+}

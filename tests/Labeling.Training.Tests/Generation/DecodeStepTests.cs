@@ -1,0 +1,51 @@
+using Labeling.Training.Generation;
+using Labeling.Training.Models;
+using Labeling.Training.Tests.Models;
+using static TorchSharp.torch;
+
+namespace Labeling.Training.Tests.Generation;
+
+public sealed class DecodeStepTests
+{
+    [Fact]
+    public void Logits_are_those_of_the_full_pass_for_every_family()
+    {
+        using var noGrad = no_grad();
+        foreach (var path in GoldenFolder.Models("causal-lm"))
+        {
+            using var scope = NewDisposeScope();
+            using var model = CausalLm.Load(path);
+            Check(Path.GetFileName(path), model);
+        }
+        using var windowed = CausalLm.Load(GoldenFolder.Models("causal-lm").First(p => p.EndsWith("mistral", StringComparison.Ordinal)));
+        var config = windowed.Config with { SlidingWindow = 5, MaxPositions = 64 };
+        using var narrow = CausalLm.New(config with { InitializerRange = 0.3 }, 2);
+        Check("sliding window", narrow);
+    }
+
+    /// <summary>Rows of 22 tokens; the first few are taken over from libtorch's cache, as many as the row's number.</summary>
+    static void Check(string name, CausalLm model)
+    {
+        const int Rows = 3, Time = 22;
+        var ids = randint(2, model.Config.VocabularySize, [Rows, Time], dtype: ScalarType.Int64, generator: new Generator(4));
+        var tokens = ids.data<long>().ToArray();
+        var expected = model.Logits(model.Hidden(ids));
+        using var cache = new DecodeCache(model.Config, Rows + 1, Time);
+        using var step = new DecodeStep(model, cache, Rows);
+        using var past = new KeyValueCache(model.Config, Rows, Time);
+        model.Hidden(ids, null, past);
+        // Slots in another order than rows.
+        int[] slots = [2, 3, 0];
+        for (var r = 0; r < Rows; r++) cache.Import(past, r, 4 * r, slots[r]);
+        for (var t = 0; t < Time - 8; t++)
+        {
+            step.Run([.. Enumerable.Range(0, Rows).Select(r => (int)tokens[r * Time + 4 * r + t])], slots);
+            for (var r = 0; r < Rows; r++)
+            {
+                var wanted = expected[r, 4 * r + t].data<float>().ToArray();
+                var got = step.Logits(r);
+                for (var i = 0; i < wanted.Length; i++) Assert.True(MathF.Abs(wanted[i] - got[i]) < 1e-4, $"{name}, row {r}, step {t}: {got[i]} instead of {wanted[i]}");
+            }
+        }
+    }
+}
