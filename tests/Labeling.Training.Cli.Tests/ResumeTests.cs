@@ -22,6 +22,18 @@ public class ResumeTests(TinyWorld world)
     }
 
     [Fact]
+    public void Preference_methods_are_bit_identical_after_kills()
+    {
+        TinyWorld.Finish("sft", world.Sft("sft-for-resumed-preferences"));
+        var dpo = world.Dpo("dpo", "sft-for-resumed-preferences");
+        TinyWorld.Finish("dpo", dpo);
+        Same("dpo", dpo, 2, 9);
+        var kto = world.Kto("kto", "sft-for-resumed-preferences");
+        TinyWorld.Finish("kto", kto);
+        Same("kto", kto, 3, 13, 22);
+    }
+
+    [Fact]
     public void Sampling_goes_on_where_it_was_killed()
     {
         var sft = world.Sft("sft-for-sampling");

@@ -31,7 +31,7 @@ public sealed class TinyWorld : IDisposable, ICollectionFixture<TinyWorld>
 
     public static object[] Prompts(int count) => [.. Enumerable.Range(0, count).Select(i => (object)new { id = $"p{i}", prompt = User(i) })];
 
-    public static object[] Rankings(int count) => [.. Enumerable.Range(0, count).Select(i => (object)new
+    public static object[] Rankings(int count, int from = 0) => [.. Enumerable.Range(from, count).Select(i => (object)new
     {
         id = $"r{i}",
         labeler = "one",
@@ -56,6 +56,14 @@ public sealed class TinyWorld : IDisposable, ICollectionFixture<TinyWorld>
     public string Ppo(string name, string sft, string reward) => RunFiles.Make(Root, name, "ppo",
         new { episodes = 192, batch_size = 8, num_minibatches = 2, max_new_tokens = 8, checkpoint_every = 4, kl_controller = "adaptive", ema_decay = 0.9, kl_target = 0.01, kl_horizon = 100 },
         [("train", Prompts(20))], ("base", $"../{sft}/output"), ("reward_model", $"../{reward}/output"));
+
+    /// <summary>Learns from the first 16 prompts and is tried on the other 8.</summary>
+    public string Dpo(string name, string sft, string loss = "dpo", int epochs = 8) => RunFiles.Make(Root, name, "dpo", new { loss, epochs, batch_size = 8, learning_rate = 1e-3, checkpoint_every = 4 },
+        [("train", Rankings(16)), ("valid", Rankings(8, 16))], ("base", $"../{sft}/output"));
+
+    /// <summary>As <see cref="Dpo"/>.</summary>
+    public string Kto(string name, string sft, int epochs = 8) => RunFiles.Make(Root, name, "kto", new { epochs, batch_size = 8, learning_rate = 1e-3, checkpoint_every = 4 },
+        [("train", Rankings(16)), ("valid", Rankings(8, 16))], ("base", $"../{sft}/output"));
 
     public static void Finish(string stage, string folder)
     {

@@ -10,11 +10,7 @@ internal static class Examples
 
     /// <summary>Demonstrations, supervised from the answer on; each has its end token supervised.</summary>
     public static List<Sequence> Demonstrations(IReadOnlyList<DemonstrationRow> rows, ChatEncoder chat, int context, string overlong, RunFolder run) =>
-        Fitting(rows, r => r.Where, row =>
-        {
-            var (prompt, answer) = chat.Demonstration(row.Prompt, row.Completion, row.Where);
-            return new Sequence([.. prompt, .. answer], prompt.Length);
-        }, s => s.Ids.Length, context, overlong, run);
+        Fitting(rows, r => r.Where, row => chat.Supervised(row.Prompt, row.Completion, row.Where), s => s.Ids.Length, context, overlong, run);
 
     /// <summary>Prompts with room for at least one token of answer.</summary>
     public static List<(PromptRow Row, int[] Ids)> Prompts(IReadOnlyList<PromptRow> rows, ChatEncoder chat, int context, string overlong, RunFolder run) =>

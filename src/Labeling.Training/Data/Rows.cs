@@ -54,7 +54,7 @@ public static class Rows
     public static List<RankingRow> Rankings(IReadOnlyList<string> files, string specFile, bool required = true) =>
         Read<RankingRow>(files, specFile, "ranking", required, (row, where) => [Ranking(row, where)]);
 
-    private static List<T> Read<T>(IReadOnlyList<string> files, string specFile, string what, bool required, Func<JsonElement, string, IEnumerable<T>> parse)
+    internal static List<T> Read<T>(IReadOnlyList<string> files, string specFile, string what, bool required, Func<JsonElement, string, IEnumerable<T>> parse)
     {
         var rows = new List<T>();
         foreach (var file in files)
@@ -104,7 +104,7 @@ public static class Rows
             : throw new BadInputException($"messages[{i}] is an empty answer"));
     }
 
-    private static RankingRow Ranking(JsonElement row, string where)
+    internal static RankingRow Ranking(JsonElement row, string where)
     {
         if (!row.TryGetProperty("completions", out var list) || list.ValueKind != JsonValueKind.Array)
         {
@@ -129,17 +129,17 @@ public static class Rows
             : throw new BadInputException($"a ranking needs at least 2 completions and this one has {completions.Count}");
     }
 
-    private static string Id(JsonElement row, string where) => row.TryGetProperty("id", out var id) && id.ValueKind != JsonValueKind.Null
+    internal static string Id(JsonElement row, string where) => row.TryGetProperty("id", out var id) && id.ValueKind != JsonValueKind.Null
         ? id.ValueKind == JsonValueKind.String ? id.GetString()! : id.GetRawText()
         : where;
 
-    private static List<ChatMessage> Prompt(JsonElement row)
+    internal static List<ChatMessage> Prompt(JsonElement row)
     {
         var prompt = Messages(row, "prompt");
         return prompt.Any(m => m.Content.Length > 0) ? prompt : throw new BadInputException("'prompt' is empty; write at least one message with content");
     }
 
-    private static ChatMessage Answer(JsonElement row, string field)
+    internal static ChatMessage Answer(JsonElement row, string field)
     {
         var messages = Messages(row, field);
         if (messages.Count != 1 || messages[0].Role != "assistant")
@@ -149,7 +149,7 @@ public static class Rows
         return messages[0];
     }
 
-    private static List<ChatMessage> Messages(JsonElement row, string field)
+    internal static List<ChatMessage> Messages(JsonElement row, string field)
     {
         if (!row.TryGetProperty(field, out var list) || list.ValueKind != JsonValueKind.Array)
         {
@@ -170,7 +170,7 @@ public static class Rows
         return messages;
     }
 
-    private static string Text(JsonElement row, string field, string place = "")
+    internal static string Text(JsonElement row, string field, string place = "")
     {
         if (!row.TryGetProperty(field, out var value) || value.ValueKind != JsonValueKind.String)
         {

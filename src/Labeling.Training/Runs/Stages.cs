@@ -1,3 +1,4 @@
+using Labeling.Training.DirectPreference;
 using Labeling.Training.Ppo;
 using Labeling.Training.Pretraining;
 using Labeling.Training.RewardModeling;
@@ -17,7 +18,7 @@ public sealed record StageDescription(string Stage, string Summary, IReadOnlyLis
 public static class Stages
 {
     /// <summary>Names in the order they are used.</summary>
-    public static IReadOnlyList<string> Names { get; } = ["tokenizer", "pretrain", "sft", "sample", "reward", "ppo"];
+    public static IReadOnlyList<string> Names { get; } = ["tokenizer", "pretrain", "sft", "sample", "reward", "ppo", "dpo", "kto"];
 
     /// <summary>All stages with their hyperparameters.</summary>
     public static IReadOnlyList<StageDescription> Describe() =>
@@ -28,6 +29,8 @@ public static class Stages
         new("sample", "Samples several answers per prompt from one or more models, for people to rank.", Hyperparameters.Describe(typeof(SampleHyperparameters))),
         new("reward", "Trains a reward model that scores answers as the rankings do.", Hyperparameters.Describe(typeof(RewardHyperparameters))),
         new("ppo", "Improves the policy against the reward model while keeping it near where it started (PPO).", Hyperparameters.Describe(typeof(PpoHyperparameters))),
+        new("dpo", "Improves the policy on rankings or pairs directly, without a reward model (DPO, IPO).", Hyperparameters.Describe(typeof(DpoHyperparameters))),
+        new("kto", "Improves the policy on single answers that are wanted or not (KTO).", Hyperparameters.Describe(typeof(KtoHyperparameters))),
     ];
 
     /// <summary>Runs the stage that run.json names to its end, going on from the newest valid checkpoint.</summary>
@@ -60,6 +63,12 @@ public static class Stages
                 break;
             case "ppo":
                 PpoStage.Run(run);
+                break;
+            case "dpo":
+                DpoStage.Run(run);
+                break;
+            case "kto":
+                KtoStage.Run(run);
                 break;
             default:
                 throw new BadInputException($"Unknown stage '{run.Spec.Stage}'; {Nearest.Hint(run.Spec.Stage, Names)}.");
