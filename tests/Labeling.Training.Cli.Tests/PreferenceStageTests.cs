@@ -11,7 +11,7 @@ public class PreferenceStageTests(TinyWorld world)
     [InlineData("ipo")]
     public void Preferences_raise_the_accuracy_on_prompts_never_seen(string loss)
     {
-        var run = world.Dpo("learns-" + loss, Sft(), loss, epochs: 20);
+        var run = world.Dpo("learns-" + loss, world.SftAndReward().Sft, loss, epochs: 20);
         TinyWorld.Finish("dpo", run);
         var (first, last) = FirstAndLast(run);
         // Policy and reference are the same before the first step: ln 2, or (1/2β)² for IPO.
@@ -26,7 +26,7 @@ public class PreferenceStageTests(TinyWorld world)
     [Fact]
     public void Judged_answers_raise_wanted_above_unwanted_on_prompts_never_seen()
     {
-        var run = world.Kto("learns-kto", Sft(), epochs: 20);
+        var run = world.Kto("learns-kto", world.SftAndReward().Sft, epochs: 20);
         TinyWorld.Finish("kto", run);
         var (first, last) = FirstAndLast(run);
         Assert.Equal(0.5, first["loss"]!.GetValue<double>(), 1e-3);
@@ -38,7 +38,7 @@ public class PreferenceStageTests(TinyWorld world)
     [Fact]
     public void A_pair_teaches_the_same_as_a_ranking_of_two()
     {
-        var sft = Sft();
+        var (sft, _) = world.SftAndReward();
         var pairs = Enumerable.Range(0, 16).Select(i => (object)new { prompt = $"say {i}", chosen = "cat dog", rejected = "red" }).ToArray();
         var rankings = Enumerable.Range(0, 16).Select(i => (object)new
         {
@@ -104,16 +104,6 @@ public class PreferenceStageTests(TinyWorld world)
     }
 
     private static object Ranked(string text, int rank) => new { completion = new[] { new { role = "assistant", content = text } }, rank };
-
-    private string Sft()
-    {
-        var run = Path.Combine(world.Root, "sft-for-preferences");
-        if (!Directory.Exists(run))
-        {
-            TinyWorld.Finish("sft", world.Sft("sft-for-preferences"));
-        }
-        return "sft-for-preferences";
-    }
 
     private static (JsonObject First, JsonObject Last) FirstAndLast(string run)
     {

@@ -24,13 +24,24 @@ public class ResumeTests(TinyWorld world)
     [Fact]
     public void Preference_methods_are_bit_identical_after_kills()
     {
-        TinyWorld.Finish("sft", world.Sft("sft-for-resumed-preferences"));
-        var dpo = world.Dpo("dpo", "sft-for-resumed-preferences");
+        var (sft, _) = world.SftAndReward();
+        var dpo = world.Dpo("dpo", sft);
         TinyWorld.Finish("dpo", dpo);
         Same("dpo", dpo, 2, 9);
-        var kto = world.Kto("kto", "sft-for-resumed-preferences");
+        var kto = world.Kto("kto", sft);
         TinyWorld.Finish("kto", kto);
         Same("kto", kto, 3, 13, 22);
+    }
+
+    [Theory]
+    [InlineData("grpo")]
+    [InlineData("rloo")]
+    public void Group_policy_methods_are_bit_identical_after_kills(string stage)
+    {
+        var (sft, reward) = world.SftAndReward();
+        var run = world.Group(stage, stage, sft, reward, episodes: 640);
+        TinyWorld.Finish(stage, run);
+        Same(stage, run, 1, 7, 14);
     }
 
     [Fact]

@@ -65,6 +65,21 @@ public sealed class TinyWorld : IDisposable, ICollectionFixture<TinyWorld>
     public string Kto(string name, string sft, int epochs = 8) => RunFiles.Make(Root, name, "kto", new { epochs, batch_size = 8, learning_rate = 1e-3, checkpoint_every = 4 },
         [("train", Rankings(16)), ("valid", Rankings(8, 16))], ("base", $"../{sft}/output"));
 
+    public string Group(string name, string stage, string sft, string reward, int episodes) => RunFiles.Make(Root, name, stage,
+        new { episodes, prompts_per_batch = 8, answers_per_prompt = 4, num_minibatches = 2, max_new_tokens = 8, learning_rate = 1e-3, checkpoint_every = 4 },
+        [("train", Prompts(20))], ("base", $"../{sft}/output"), ("reward_model", $"../{reward}/output"));
+
+    /// <summary>Names of a finished SFT run and of a reward model on it, made once for all tests that only start from them.</summary>
+    public (string Sft, string Reward) SftAndReward()
+    {
+        if (!Directory.Exists(Path.Combine(Root, "shared-reward")))
+        {
+            Finish("sft", Sft("shared-sft"));
+            Finish("reward", Reward("shared-reward", "shared-sft"));
+        }
+        return ("shared-sft", "shared-reward");
+    }
+
     public static void Finish(string stage, string folder)
     {
         var (code, _, error) = TrainerProcess.Run(stage, "--run", folder);

@@ -12,13 +12,16 @@ internal static class ModelFolder
     public static CausalLm Policy(string folder, Tokenizer tokenizer)
     {
         var model = Open(folder, CausalLm.Load);
-        if (tokenizer.VocabSize <= model.Config.VocabularySize)
-        {
-            return model;
-        }
-        var weights = model.Config.VocabularySize;
-        model.Dispose();
-        throw new BadInputException($"The tokenizer of '{folder}' has {tokenizer.VocabSize} tokens but the model's weights have {weights}: they do not belong together.");
+        return FitsVocabulary(model, model.Config, folder, tokenizer);
+    }
+
+    /// <summary>The reward model of a run that scores the answers of <paramref name="policyFolder"/>'s policy by their token ids.</summary>
+    public static RewardModel Reward(RunSpec spec, string policyFolder, Tokenizer tokenizer)
+    {
+        var folder = spec.RewardModel ?? throw new BadInputException($"{spec.File}: stage '{spec.Stage}' needs 'reward_model', the folder of a trained reward model.");
+        RequireSameTokenizer(policyFolder, folder, spec.File);
+        var model = Open(folder, RewardModel.Load);
+        return FitsVocabulary(model, model.Config, folder, tokenizer);
     }
 
     /// <summary>Runs a loader, turning what is wrong with the folder into a <see cref="BadInputException"/>.</summary>
@@ -34,6 +37,17 @@ internal static class ModelFolder
         }
     }
 
+    private static T FitsVocabulary<T>(T model, ModelConfig config, string folder, Tokenizer tokenizer)
+        where T : IDisposable
+    {
+        if (tokenizer.VocabSize <= config.VocabularySize)
+        {
+            return model;
+        }
+        model.Dispose();
+        throw new BadInputException($"The tokenizer of '{folder}' has {tokenizer.VocabSize} tokens but the model's weights have {config.VocabularySize}: they do not belong together.");
+    }
+
     /// <summary>Two models that read each other's ids must have the same tokenizer.</summary>
     public static void RequireSameTokenizer(string first, string second, string file)
     {
@@ -41,7 +55,7 @@ internal static class ModelFolder
         var other = Path.Combine(second, "tokenizer.json");
         if (!File.Exists(other) || !one.AsSpan().SequenceEqual(File.ReadAllBytes(other)))
         {
-            throw new BadInputException($"{file}: the tokenizers of '{first}' and '{second}' differ; PPO scores the policy's own token ids, so both must come from the same base model.");
+            throw new BadInputException($"{file}: the tokenizers of '{first}' and '{second}' differ; the reward model scores the policy's own token ids, so both must come from the same base model.");
         }
     }
 }

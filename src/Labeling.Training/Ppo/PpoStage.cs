@@ -121,7 +121,7 @@ public static class PpoStage
     }
 
     /// <summary>The next prompts: all of them once in a random order, then again in another.</summary>
-    private static List<(PromptRow Row, int[] Ids)> PromptsOf(List<(PromptRow Row, int[] Ids)> prompts, int step, int batchSize, long seed)
+    internal static List<(PromptRow Row, int[] Ids)> PromptsOf(List<(PromptRow Row, int[] Ids)> prompts, int step, int batchSize, long seed)
     {
         var first = (long)step * batchSize;
         var orders = new Dictionary<long, int[]>();
@@ -181,7 +181,7 @@ public static class PpoStage
     }
 
     /// <summary>Mean entropy of the next-token distributions, nats.</summary>
-    private static double Entropy(Tensor logits, double temperature)
+    internal static double Entropy(Tensor logits, double temperature)
     {
         using var frozen = no_grad();
         using var scope = NewDisposeScope();
@@ -216,11 +216,11 @@ public static class PpoStage
         return metrics;
     }
 
-    private static LoggedRollout Logged(Rollout r, ChatEncoder chat, int step) => new(
+    internal static LoggedRollout Logged(Rollout r, ChatEncoder chat, int step) => new(
         step, r.Row.Id, chat.Tokenizer.Decode(r.Sequence.Ids[..r.Sequence.From]), chat.Text(r.Response), r.Ended ? "stop" : "length",
         [.. r.Response.Select(id => chat.Tokenizer.Decode([id]))], r.LogProbs, r.ReferenceLogProbs, r.Values, r.Rewards, r.Advantages, r.Score, r.Kl);
 
-    private static void CheckFinite(List<Rollout> rollouts, int step)
+    internal static void CheckFinite(List<Rollout> rollouts, int step)
     {
         foreach (var r in rollouts)
         {
@@ -236,7 +236,7 @@ public static class PpoStage
     }
 
     /// <summary>Before any learning the policy is the one that sampled; a mean ratio other than 1 means that the two were computed differently.</summary>
-    private static void CheckFirstRatio(double ratio, int step)
+    internal static void CheckFirstRatio(double ratio, int step)
     {
         if (Math.Abs(ratio - 1) > RatioTolerance)
         {
@@ -244,7 +244,7 @@ public static class PpoStage
         }
     }
 
-    private static void Freeze(params IEnumerable<IReadOnlyDictionary<string, Tensor>?> models)
+    internal static void Freeze(params IEnumerable<IReadOnlyDictionary<string, Tensor>?> models)
     {
         foreach (var tensor in models.OfType<IReadOnlyDictionary<string, Tensor>>().SelectMany(m => m.Values))
         {

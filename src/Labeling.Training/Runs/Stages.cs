@@ -1,4 +1,5 @@
 using Labeling.Training.DirectPreference;
+using Labeling.Training.GroupPolicy;
 using Labeling.Training.Ppo;
 using Labeling.Training.Pretraining;
 using Labeling.Training.RewardModeling;
@@ -18,7 +19,7 @@ public sealed record StageDescription(string Stage, string Summary, IReadOnlyLis
 public static class Stages
 {
     /// <summary>Names in the order they are used.</summary>
-    public static IReadOnlyList<string> Names { get; } = ["tokenizer", "pretrain", "sft", "sample", "reward", "ppo", "dpo", "kto"];
+    public static IReadOnlyList<string> Names { get; } = ["tokenizer", "pretrain", "sft", "sample", "reward", "ppo", "dpo", "kto", "grpo", "rloo"];
 
     /// <summary>All stages with their hyperparameters.</summary>
     public static IReadOnlyList<StageDescription> Describe() =>
@@ -31,6 +32,8 @@ public static class Stages
         new("ppo", "Improves the policy against the reward model while keeping it near where it started (PPO).", Hyperparameters.Describe(typeof(PpoHyperparameters))),
         new("dpo", "Improves the policy on rankings or pairs directly, without a reward model (DPO, IPO).", Hyperparameters.Describe(typeof(DpoHyperparameters))),
         new("kto", "Improves the policy on single answers that are wanted or not (KTO).", Hyperparameters.Describe(typeof(KtoHyperparameters))),
+        new("grpo", "Improves the policy against the reward model by comparing several answers to each prompt, without a value model (GRPO).", Hyperparameters.Describe(typeof(GrpoHyperparameters))),
+        new("rloo", "As grpo, with the mean of the other answers as baseline and the divergence inside the reward (RLOO).", Hyperparameters.Describe(typeof(RlooHyperparameters))),
     ];
 
     /// <summary>Runs the stage that run.json names to its end, going on from the newest valid checkpoint.</summary>
@@ -69,6 +72,9 @@ public static class Stages
                 break;
             case "kto":
                 KtoStage.Run(run);
+                break;
+            case "grpo" or "rloo":
+                GroupPolicyStage.Run(run);
                 break;
             default:
                 throw new BadInputException($"Unknown stage '{run.Spec.Stage}'; {Nearest.Hint(run.Spec.Stage, Names)}.");
