@@ -58,6 +58,24 @@ public class ResumeTests(TinyWorld world)
     }
 
     [Fact]
+    public void Rejection_sampling_and_evaluation_go_on_where_they_were_killed()
+    {
+        var (sft, reward) = world.SftAndReward();
+        foreach (var (stage, whole, files) in new[]
+        {
+            ("best-of-n", world.BestOf("best-of", sft, reward), new[] { "samples.jsonl", "demonstrations.jsonl" }),
+            ("evaluate", world.Questions("questions", sft, batchSize: 1, shots: 1), new[] { "items.jsonl" }),
+        })
+        {
+            TinyWorld.Finish(stage, whole);
+            var killed = Interrupted(stage, whole, 1, 8);
+            Assert.All(files, file => Assert.Equal(RunFiles.Lines(Path.Combine(whole, file)), RunFiles.Lines(Path.Combine(killed, file))));
+            Assert.Equal(RunFiles.Metrics(whole), RunFiles.Metrics(killed));
+            Assert.Equal(RunFiles.Json(whole, "result.json")["metrics"]!.ToJsonString(), RunFiles.Json(killed, "result.json")["metrics"]!.ToJsonString());
+        }
+    }
+
+    [Fact]
     public void A_request_to_stop_writes_a_checkpoint_and_exits_with_3()
     {
         var whole = world.Sft("sft-whole");

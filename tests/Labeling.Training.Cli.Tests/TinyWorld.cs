@@ -69,6 +69,15 @@ public sealed class TinyWorld : IDisposable, ICollectionFixture<TinyWorld>
         new { episodes, prompts_per_batch = 8, answers_per_prompt = 4, num_minibatches = 2, max_new_tokens = 8, learning_rate = 1e-3, checkpoint_every = 4 },
         [("train", Prompts(20))], ("base", $"../{sft}/output"), ("reward_model", $"../{reward}/output"));
 
+    public string BestOf(string name, string sft, string reward) => RunFiles.Make(Root, name, "best-of-n", new { answers_per_prompt = 8, max_new_tokens = 8, batch_size = 8, checkpoint_every = 3 },
+        [("train", Prompts(20))], ("base", $"../{sft}/output"), ("reward_model", $"../{reward}/output"));
+
+    /// <summary>Choices between the right answer, that to the next question, and nonsense, as turns of a chat.</summary>
+    public string Questions(string name, string sft, int batchSize, int shots) => RunFiles.Make(Root, name, "evaluate", new { task = "few_shot", format = "chat", shots, batch_size = batchSize, checkpoint_every = 3 },
+        [("train", Questions(0, 24)), ("valid", Questions(3, 48))], ("base", $"../{sft}/output"));
+
+    private static object[] Questions(int from, int count) => [.. Enumerable.Range(from, count).Select(i => (object)new { id = $"q{i}", question = Question(i), choices = new[] { "river river", Answer(i), Answer(i + 1) }, answer = Answer(i) })];
+
     /// <summary>Names of a finished SFT run and of a reward model on it, made once for all tests that only start from them.</summary>
     public (string Sft, string Reward) SftAndReward()
     {

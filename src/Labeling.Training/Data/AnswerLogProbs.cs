@@ -16,15 +16,19 @@ internal static class AnswerLogProbs
         return zeros(rows.Count).index_add(0, owners, logProbs, 1).MoveToOuterDisposeScope();
     }
 
+    /// <summary>Of all rows, without gradients; see <see cref="PerToken"/>.</summary>
+    public static float[] Of(CausalLm model, IReadOnlyList<Sequence> rows, int batchSize, int padId, CancellationToken stop = default) =>
+        [.. PerToken(model, rows, batchSize, padId, stop).Select(tokens => (float)tokens.Sum(p => (double)p))];
+
     /// <summary>
-    /// Of all rows, without gradients, in batches of similar length. Which rows share a batch depends on the rows alone, so a resumed run gets
-    /// the very same numbers.
+    /// Log-probability of every supervised token of all rows, without gradients, in batches of similar length. Which rows share a batch depends on the
+    /// rows alone, so a resumed run gets the very same numbers.
     /// </summary>
     /// <exception cref="RunStoppedException">Asked to stop.</exception>
-    public static float[] Of(CausalLm model, IReadOnlyList<Sequence> rows, int batchSize, int padId, CancellationToken stop = default)
+    public static float[][] PerToken(CausalLm model, IReadOnlyList<Sequence> rows, int batchSize, int padId, CancellationToken stop = default)
     {
         using var frozen = no_grad();
-        var sums = new float[rows.Count];
+        var tokens = new float[rows.Count][];
         foreach (var indices in BatchPlan.InOrderOfLength([.. rows.Select(r => r.Ids.Length)], batchSize))
         {
             if (stop.IsCancellationRequested)
@@ -32,12 +36,14 @@ internal static class AnswerLogProbs
                 throw new RunStoppedException("Stopped before the first step of this start; the same command goes on from the newest checkpoint.");
             }
             using var scope = NewDisposeScope();
-            var values = Sums(model, [.. indices.Select(i => rows[i])], padId).data<float>();
-            for (var i = 0; i < indices.Length; i++)
+            var batch = indices.Select(i => rows[i]).ToList();
+            var values = TokenBatch.LogProbs(TokenBatch.Logits(model, batch, padId), TokenBatch.Targets(batch)).data<float>().ToArray();
+            var at = 0;
+            foreach (var i in indices)
             {
-                sums[indices[i]] = values[i];
+                tokens[i] = values[at..(at += rows[i].Supervised)];
             }
         }
-        return sums;
+        return tokens;
     }
 }

@@ -16,10 +16,23 @@ internal static class ModelFolder
     }
 
     /// <summary>The reward model of a run that scores the answers of <paramref name="policyFolder"/>'s policy by their token ids.</summary>
-    public static RewardModel Reward(RunSpec spec, string policyFolder, Tokenizer tokenizer)
+    public static RewardModel Reward(RunSpec spec, string policyFolder, CausalLm policy, Tokenizer tokenizer)
     {
         var folder = spec.RewardModel ?? throw new BadInputException($"{spec.File}: stage '{spec.Stage}' needs 'reward_model', the folder of a trained reward model.");
         RequireSameTokenizer(policyFolder, folder, spec.File);
+        var model = Reward(folder, tokenizer);
+        if (model.Config.MaxPositions < policy.Config.MaxPositions)
+        {
+            var positions = model.Config.MaxPositions;
+            model.Dispose();
+            throw new BadInputException($"{spec.File}: the reward model reads {positions} tokens and the policy writes up to {policy.Config.MaxPositions}; train the reward model from the same base model.");
+        }
+        return model;
+    }
+
+    /// <summary>A reward model whose vocabulary holds every token of its tokenizer.</summary>
+    public static RewardModel Reward(string folder, Tokenizer tokenizer)
+    {
         var model = Open(folder, RewardModel.Load);
         return FitsVocabulary(model, model.Config, folder, tokenizer);
     }

@@ -17,6 +17,12 @@ public sealed record PromptRow(string Id, IReadOnlyList<ChatMessage> Prompt, str
 /// <param name="Where">file:line.</param>
 public sealed record DemonstrationRow(string Id, IReadOnlyList<ChatMessage> Prompt, ChatMessage Completion, string Where);
 
+/// <summary>Raw text or a demonstration; the other is null.</summary>
+/// <param name="Text">The text.</param>
+/// <param name="Demonstration">The demonstration.</param>
+/// <param name="Where">file:line.</param>
+public sealed record TextOrDemonstration(string? Text, DemonstrationRow? Demonstration, string Where);
+
 /// <summary>One ranked answer.</summary>
 /// <param name="Id">The caller's id of the completion.</param>
 /// <param name="Message">The answer.</param>
@@ -46,9 +52,13 @@ public static class Rows
     /// demonstration with everything before it as its prompt.
     /// </summary>
     public static List<DemonstrationRow> Demonstrations(IReadOnlyList<string> files, string specFile, bool required = true) =>
-        Read<DemonstrationRow>(files, specFile, "demonstration", required, (row, where) => row.TryGetProperty("messages", out _)
-            ? Turns(Id(row, where), Messages(row, "messages"), where)
-            : [new DemonstrationRow(Id(row, where), Prompt(row), Answer(row, "completion"), where)]);
+        Read<DemonstrationRow>(files, specFile, "demonstration", required, Demonstration);
+
+    /// <summary>Rows {"text": ...} and demonstrations, mixed at will. Neither may be empty.</summary>
+    public static List<TextOrDemonstration> TextsAndDemonstrations(IReadOnlyList<string> files, string specFile) =>
+        Read<TextOrDemonstration>(files, specFile, "text or demonstration", required: true, (row, where) => row.TryGetProperty("text", out _)
+            ? [Text(row, "text") is { Length: > 0 } text ? new(text, null, where) : throw new BadInputException("'text' is empty")]
+            : Demonstration(row, where).Select(d => d.Completion.Content.Length > 0 ? new TextOrDemonstration(null, d, where) : throw new BadInputException("'completion' is an empty answer; there is nothing to predict")));
 
     /// <summary>Rows {"prompt": [...], "completions": [{"completion": [...], "rank": 1}, ...]}.</summary>
     public static List<RankingRow> Rankings(IReadOnlyList<string> files, string specFile, bool required = true) =>
@@ -91,6 +101,10 @@ public static class Rows
         }
         return rows;
     }
+
+    private static IEnumerable<DemonstrationRow> Demonstration(JsonElement row, string where) => row.TryGetProperty("messages", out _)
+        ? Turns(Id(row, where), Messages(row, "messages"), where)
+        : [new DemonstrationRow(Id(row, where), Prompt(row), Answer(row, "completion"), where)];
 
     private static IEnumerable<DemonstrationRow> Turns(string id, List<ChatMessage> messages, string where)
     {

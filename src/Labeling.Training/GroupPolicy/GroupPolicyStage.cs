@@ -33,11 +33,10 @@ public static class GroupPolicyStage
         run.Progress(0, 0, "loading");
         var chat = new ChatEncoder(folder);
         using var policy = ModelFolder.Policy(folder, chat.Tokenizer);
-        using var reward = ModelFolder.Reward(run.Spec, folder, chat.Tokenizer);
+        using var reward = ModelFolder.Reward(run.Spec, folder, policy, chat.Tokenizer);
         using var reference = policy.Clone();
         PpoStage.Freeze(reference.Parameters, reward.Parameters);
-        var context = Math.Min(policy.Config.MaxPositions, reward.Config.MaxPositions);
-        var prompts = Examples.Prompts(Rows.Prompts(run.Spec.DataOf("train"), run.Spec.File), chat, context, settings.Overlong, run);
+        var prompts = Examples.Prompts(Rows.Prompts(run.Spec.DataOf("train"), run.Spec.File), chat, policy.Config.MaxPositions, settings.Overlong, run);
 
         var (k, batchSize) = (settings.AnswersPerPrompt, settings.PromptsPerBatch * settings.AnswersPerPrompt);
         var total = (settings.Episodes + batchSize - 1) / batchSize;

@@ -1,4 +1,5 @@
 using Labeling.Training.DirectPreference;
+using Labeling.Training.Evaluation;
 using Labeling.Training.GroupPolicy;
 using Labeling.Training.Ppo;
 using Labeling.Training.Pretraining;
@@ -19,7 +20,7 @@ public sealed record StageDescription(string Stage, string Summary, IReadOnlyLis
 public static class Stages
 {
     /// <summary>Names in the order they are used.</summary>
-    public static IReadOnlyList<string> Names { get; } = ["tokenizer", "pretrain", "sft", "sample", "reward", "ppo", "dpo", "kto", "grpo", "rloo"];
+    public static IReadOnlyList<string> Names { get; } = ["tokenizer", "pretrain", "sft", "sample", "reward", "ppo", "dpo", "kto", "grpo", "rloo", "best-of-n", "evaluate"];
 
     /// <summary>All stages with their hyperparameters.</summary>
     public static IReadOnlyList<StageDescription> Describe() =>
@@ -34,6 +35,8 @@ public static class Stages
         new("kto", "Improves the policy on single answers that are wanted or not (KTO).", Hyperparameters.Describe(typeof(KtoHyperparameters))),
         new("grpo", "Improves the policy against the reward model by comparing several answers to each prompt, without a value model (GRPO).", Hyperparameters.Describe(typeof(GrpoHyperparameters))),
         new("rloo", "As grpo, with the mean of the other answers as baseline and the divergence inside the reward (RLOO).", Hyperparameters.Describe(typeof(RlooHyperparameters))),
+        new("best-of-n", "Samples several answers to each prompt and keeps the one the reward model scores highest, as demonstrations for sft (rejection sampling).", Hyperparameters.Describe(typeof(BestOfNHyperparameters))),
+        new("evaluate", "Measures models: how well they predict text, how many questions they answer right, or which of two answers better.", Hyperparameters.Describe(typeof(EvaluateHyperparameters))),
     ];
 
     /// <summary>Runs the stage that run.json names to its end, going on from the newest valid checkpoint.</summary>
@@ -75,6 +78,12 @@ public static class Stages
                 break;
             case "grpo" or "rloo":
                 GroupPolicyStage.Run(run);
+                break;
+            case "best-of-n":
+                BestOfNStage.Run(run);
+                break;
+            case "evaluate":
+                EvaluateStage.Run(run);
                 break;
             default:
                 throw new BadInputException($"Unknown stage '{run.Spec.Stage}'; {Nearest.Hint(run.Spec.Stage, Names)}.");
