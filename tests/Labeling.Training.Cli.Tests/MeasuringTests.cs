@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Text.Json.Nodes;
 
 namespace Labeling.Training.Cli.Tests;
@@ -60,15 +61,27 @@ public class MeasuringTests(TinyWorld world)
     }
 
     [Fact]
-    public void A_model_that_learned_to_answer_chooses_better_than_chance()
+    public void A_model_that_learned_to_answer_chooses_and_answers_far_better_than_chance()
     {
-        var (sft, _) = world.SftAndReward();
-        var run = world.Questions("choices", sft, batchSize: 8, shots: 0);
-        TinyWorld.Finish("evaluate", run);
-        var metrics = RunFiles.Json(run, "result.json")["metrics"]!;
-        Assert.Equal(1.0 / 3, metrics["accuracy/chance"]!.GetValue<double>(), 1e-9);
-        Assert.True(metrics["accuracy/sum"]!.GetValue<double>() > 0.5, metrics.ToJsonString());
-        Assert.True(metrics["accuracy/per_token"]!.GetValue<double>() > 0.5, metrics.ToJsonString());
+        TinyWorld.Finish("sft", RunFiles.Make(world.Root, "well-taught", "sft", new { epochs = 40, batch_size = 8, learning_rate = 3e-3 }, [("train", TinyWorld.Demonstrations(48))], ("base", "../base/output")));
+        JsonNode Metrics(string run)
+        {
+            TinyWorld.Finish("evaluate", run);
+            return RunFiles.Json(run, "result.json")["metrics"]!;
+        }
+        var choices = Metrics(world.Questions("choices", "well-taught", batchSize: 8, shots: 0));
+        Assert.Equal(1.0 / 3, choices["accuracy/chance"]!.GetValue<double>(), 1e-9);
+        Assert.True(choices["accuracy/sum"]!.GetValue<double>() > 0.8, choices.ToJsonString());
+        Assert.True(choices["accuracy/per_token"]!.GetValue<double>() > 0.8, choices.ToJsonString());
+
+        // Two of eight words make 64 answers; the second word alone is read as what follows a marker.
+        JsonNode Free(string name, Func<string, string> answer, object hyperparameters) => Metrics(RunFiles.Make(world.Root, name, "evaluate", hyperparameters,
+            [("train", TinyWorld.Questions(0, 24).Select(q => JsonSerializer.SerializeToNode(q)!).Select(q => (object)new { question = q["question"], answer = answer(q["answer"]!.GetValue<string>()) }))], ("base", "../well-taught/output")));
+        var free = Free("free-answers", a => a, new { task = "few_shot", format = "chat", max_new_tokens = 8 });
+        Assert.True(free["exact_match"]!.GetValue<double>() > 0.25, free.ToJsonString());
+        var marked = Free("marked-answers", a => a.Split(' ')[1], new { task = "few_shot", format = "chat", max_new_tokens = 8, chain_of_thought = true, answer_marker = " " });
+        Assert.True(marked["exact_match"]!.GetValue<double>() > 0.25, marked.ToJsonString());
+        Assert.True(marked["answered"]!.GetValue<double>() > 0.9, marked.ToJsonString());
     }
 
     [Fact]

@@ -76,7 +76,7 @@ public sealed class TinyWorld : IDisposable, ICollectionFixture<TinyWorld>
     public string Questions(string name, string sft, int batchSize, int shots) => RunFiles.Make(Root, name, "evaluate", new { task = "few_shot", format = "chat", shots, batch_size = batchSize, checkpoint_every = 3 },
         [("train", Questions(0, 24)), ("valid", Questions(3, 48))], ("base", $"../{sft}/output"));
 
-    private static object[] Questions(int from, int count) => [.. Enumerable.Range(from, count).Select(i => (object)new { id = $"q{i}", question = Question(i), choices = new[] { "river river", Answer(i), Answer(i + 1) }, answer = Answer(i) })];
+    public static object[] Questions(int from, int count) => [.. Enumerable.Range(from, count).Select(i => (object)new { id = $"q{i}", question = Question(i), choices = new[] { "river river", Answer(i), Answer(i + 1) }, answer = Answer(i) })];
 
     /// <summary>Names of a finished SFT run and of a reward model on it, made once for all tests that only start from them.</summary>
     public (string Sft, string Reward) SftAndReward()

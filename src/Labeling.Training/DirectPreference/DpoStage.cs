@@ -38,7 +38,7 @@ public sealed record DpoHyperparameters
         Unit = "reward", Source = "Amini et al. 2024; levels of Llama 2", Min = 0, Max = 1000)]
     public double StrengthMargin { get; init; }
 
-    [Hyperparameter("Step size of learning. Absent: from the model's size, 1e-4 at 1M parameters falling to 1e-6 at 2.8B.", Source = "Rafailov et al. 2023, B at 2.8B; tuned on a small world at 1M", Min = 0, Max = 1)]
+    [Hyperparameter("Step size of learning. Absent: from the model's size, 1e-4 at 1M parameters falling to 1e-6 at 2.8B.", Source = "Rafailov et al. 2023, B at 2.8B; at 1M as ppo", Min = 0, Max = 1)]
     public double? LearningRate { get; init; }
 
     [Hyperparameter("Passes over the preferences.", Unit = "epochs", Source = "Tunstall et al. 2023 (Zephyr): 1 to 3", Min = 1, Max = 1000)]

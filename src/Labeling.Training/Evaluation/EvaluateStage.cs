@@ -73,7 +73,4 @@ public static class EvaluateStage
                 break;
         }
     }
-
-    /// <summary>Rows in batches, in the order of the file.</summary>
-    internal static List<T[]> Batches<T>(IReadOnlyList<T> rows, int batchSize) => [.. rows.Chunk(batchSize)];
 }

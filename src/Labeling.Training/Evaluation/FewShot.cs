@@ -49,7 +49,7 @@ internal static class FewShot
 
         var asked = Examples.Fitting([.. questions.Index()], q => q.Item.Where, q => Ask(prompt, q.Item, pool, settings, model.Config.MaxPositions, Seeds.Derive(run.Spec.Seed, q.Index)),
             a => a.Needed, model.Config.MaxPositions, settings.Overlong, run);
-        var batches = EvaluateStage.Batches(asked, settings.BatchSize);
+        var batches = asked.Chunk(settings.BatchSize).ToList();
         var most = asked.Max(a => a.Examples.Count);
         run.Log($"{asked.Count} questions with {(asked.Min(a => a.Examples.Count) == most ? $"{most}" : $"up to {most} (as many as there are and fit)")} of {settings.Shots} examples: {batches.Count} batches.");
         RowRun.Run<FewShotItem>(run, "items.jsonl", batches.Count, settings.CheckpointEvery, "evaluating", step =>

@@ -36,7 +36,7 @@ internal static class Likelihood
             : new Document(row.Where, "text", Windows([tokenizer.BosId ?? eos, .. tokenizer.Encode(row.Text!), eos], context), Encoding.UTF8.GetByteCount(row.Text!)),
             d => d.Kind == "text" ? 0 : d.Parts[0].Ids.Length, context, settings.Overlong, run);
 
-        var batches = EvaluateStage.Batches(documents, settings.BatchSize);
+        var batches = documents.Chunk(settings.BatchSize).ToList();
         run.Log($"Likelihood of {documents.Count} texts and demonstrations under {model.ParameterCount:N0} parameters: {batches.Count} batches.");
         RowRun.Run<LikelihoodItem>(run, "items.jsonl", batches.Count, settings.CheckpointEvery, "evaluating", step =>
         {

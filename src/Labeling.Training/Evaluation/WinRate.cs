@@ -41,7 +41,7 @@ internal static class WinRate
             rows = Examples.Fitting(rows, r => r.Prompt.Where, r => r, r => c.Chat.Prompt(r.Prompt.Prompt, r.Prompt.Where).Length + 1, c.Model.Config.MaxPositions, settings.Overlong, run);
         }
 
-        var batches = EvaluateStage.Batches(rows, settings.BatchSize);
+        var batches = rows.Chunk(settings.BatchSize).ToList();
         run.Log($"{run.Spec.Models[0].Id} against {run.Spec.Models[1].Id} on {rows.Count} prompts, judged by {(judge is null ? "a match with the reference" : "the reward model")}: {batches.Count} batches.");
         RowRun.Run<WinRateItem>(run, "items.jsonl", batches.Count, settings.CheckpointEvery, "comparing", step =>
         {
