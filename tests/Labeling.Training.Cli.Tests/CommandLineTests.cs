@@ -20,7 +20,7 @@ public class CommandLineTests(TinyWorld world)
         var (code, output, _) = TrainerProcess.Run("describe", "--json");
         Assert.Equal(0, code);
         var stages = JsonNode.Parse(output)!.AsArray();
-        Assert.Equal(["filter", "dedup", "tokenizer", "pretrain", "sft", "sample", "reward", "ppo"], stages.Select(s => s!["stage"]!.GetValue<string>()));
+        Assert.Equal(["filter", "dedup", "tokenizer", "pretrain", "sft", "sample", "reward", "ppo", "dpo", "kto", "grpo", "rloo", "best-of-n", "evaluate"], stages.Select(s => s!["stage"]!.GetValue<string>()));
         foreach (var h in stages.SelectMany(s => s!["hyperparameters"]!.AsArray()))
         {
             Assert.NotEmpty(h!["help"]!.GetValue<string>());

@@ -20,6 +20,29 @@ public class ResumeTests(TinyWorld world)
     }
 
     [Fact]
+    public void Preference_methods_are_bit_identical_after_kills()
+    {
+        var (sft, _) = world.SftAndReward();
+        var dpo = world.Dpo("dpo", sft);
+        TinyWorld.Finish("dpo", dpo);
+        Same("dpo", dpo, 2, 9);
+        var kto = world.Kto("kto", sft);
+        TinyWorld.Finish("kto", kto);
+        Same("kto", kto, 3, 13, 22);
+    }
+
+    [Theory]
+    [InlineData("grpo")]
+    [InlineData("rloo")]
+    public void Group_policy_methods_are_bit_identical_after_kills(string stage)
+    {
+        var (sft, reward) = world.SftAndReward();
+        var run = world.Group(stage, stage, sft, reward, episodes: 640);
+        TinyWorld.Finish(stage, run);
+        Same(stage, run, 1, 7, 14);
+    }
+
+    [Fact]
     public void Sampling_goes_on_where_it_was_killed_even_inside_a_line()
     {
         var sft = world.Sft("sft-for-sampling");
@@ -59,6 +82,24 @@ public class ResumeTests(TinyWorld world)
         finally
         {
             Shell("umount", "-l", disk);
+        }
+    }
+
+    [Fact]
+    public void Rejection_sampling_and_evaluation_go_on_where_they_were_killed()
+    {
+        var (sft, reward) = world.SftAndReward();
+        foreach (var (stage, whole, files) in new[]
+        {
+            ("best-of-n", world.BestOf("best-of", sft, reward), new[] { "samples.jsonl", "demonstrations.jsonl" }),
+            ("evaluate", world.Questions("questions", sft, batchSize: 1, shots: 1), new[] { "items.jsonl" }),
+        })
+        {
+            TinyWorld.Finish(stage, whole);
+            var killed = Interrupted(stage, whole, [1, 8], random);
+            Assert.All(files, file => Assert.Equal(RunFiles.Lines(Path.Combine(whole, file)), RunFiles.Lines(Path.Combine(killed, file))));
+            Assert.Equal(RunFiles.Metrics(whole), RunFiles.Metrics(killed));
+            Assert.Equal(RunFiles.Json(whole, "result.json")["metrics"]!.ToJsonString(), RunFiles.Json(killed, "result.json")["metrics"]!.ToJsonString());
         }
     }
 

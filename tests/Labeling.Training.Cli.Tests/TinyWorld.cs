@@ -33,7 +33,7 @@ public sealed class TinyWorld : IDisposable, ICollectionFixture<TinyWorld>
 
     public static object[] Prompts(int count) => [.. Enumerable.Range(0, count).Select(i => (object)new { id = $"p{i}", prompt = User(i) })];
 
-    public static object[] Rankings(int count) => [.. Enumerable.Range(0, count).Select(i => (object)new
+    public static object[] Rankings(int count, int from = 0) => [.. Enumerable.Range(from, count).Select(i => (object)new
     {
         id = $"r{i}",
         labeler = "one",
@@ -90,6 +90,38 @@ public sealed class TinyWorld : IDisposable, ICollectionFixture<TinyWorld>
             tf_adam_epsilon = true,
         },
         [("train", Prompts(20)), ("pretrain", [.. Texts(30), .. Demonstrations(10)])], ("base", $"../{sft}/output"), ("reward_model", $"../{reward}/output"));
+
+    /// <summary>Learns from the first 16 prompts and is tried on the other 8.</summary>
+    public string Dpo(string name, string sft, string loss = "dpo", int epochs = 8) => RunFiles.Make(Root, name, "dpo", new { loss, epochs, batch_size = 8, learning_rate = 1e-3, checkpoint_every = 4 },
+        [("train", Rankings(16)), ("valid", Rankings(8, 16))], ("base", $"../{sft}/output"));
+
+    /// <summary>As <see cref="Dpo"/>.</summary>
+    public string Kto(string name, string sft, int epochs = 8) => RunFiles.Make(Root, name, "kto", new { epochs, batch_size = 8, learning_rate = 1e-3, checkpoint_every = 4 },
+        [("train", Rankings(16)), ("valid", Rankings(8, 16))], ("base", $"../{sft}/output"));
+
+    public string Group(string name, string stage, string sft, string reward, int episodes) => RunFiles.Make(Root, name, stage,
+        new { episodes, prompts_per_batch = 8, answers_per_prompt = 4, num_minibatches = 2, max_new_tokens = 8, learning_rate = 1e-3, checkpoint_every = 4 },
+        [("train", Prompts(20))], ("base", $"../{sft}/output"), ("reward_model", $"../{reward}/output"));
+
+    public string BestOf(string name, string sft, string reward) => RunFiles.Make(Root, name, "best-of-n", new { answers_per_prompt = 8, max_new_tokens = 8, batch_size = 8, checkpoint_every = 3 },
+        [("train", Prompts(20))], ("base", $"../{sft}/output"), ("reward_model", $"../{reward}/output"));
+
+    /// <summary>Choices between the right answer, that to the next question, and nonsense, as turns of a chat.</summary>
+    public string Questions(string name, string sft, int batchSize, int shots) => RunFiles.Make(Root, name, "evaluate", new { task = "few_shot", format = "chat", shots, batch_size = batchSize, checkpoint_every = 3 },
+        [("train", Questions(0, 24)), ("valid", Questions(3, 48))], ("base", $"../{sft}/output"));
+
+    public static object[] Questions(int from, int count) => [.. Enumerable.Range(from, count).Select(i => (object)new { id = $"q{i}", question = Question(i), choices = new[] { "river river", Answer(i), Answer(i + 1) }, answer = Answer(i) })];
+
+    /// <summary>Names of a finished SFT run and of a reward model on it, made once for all tests that only start from them.</summary>
+    public (string Sft, string Reward) SftAndReward()
+    {
+        if (!Directory.Exists(Path.Combine(Root, "shared-reward")))
+        {
+            Finish("sft", Sft("shared-sft"));
+            Finish("reward", Reward("shared-reward", "shared-sft"));
+        }
+        return ("shared-sft", "shared-reward");
+    }
 
     public static void Finish(string stage, string folder)
     {

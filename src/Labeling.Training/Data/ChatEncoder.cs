@@ -106,6 +106,14 @@ public sealed class ChatEncoder
         return new Sequence([.. ids], supervised[0]) { Only = [.. supervised] };
     }
 
+    /// <summary>Prompt and answer as one sequence, supervised from the answer's first token to its end token.</summary>
+    /// <exception cref="BadInputException">The template refuses the conversation.</exception>
+    public Sequence Supervised(IReadOnlyList<ChatMessage> prompt, ChatMessage answer, string where)
+    {
+        var (before, after) = Demonstration(prompt, answer, where);
+        return new Sequence([.. before, .. after], before.Length);
+    }
+
     /// <summary>Text of an answer's ids, up to and without the end token.</summary>
     public string Text(ReadOnlySpan<int> answer)
     {

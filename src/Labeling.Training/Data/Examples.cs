@@ -10,13 +10,7 @@ internal static class Examples
 
     /// <summary>Demonstrations, supervised from the answer on; each has its end token supervised.</summary>
     public static List<Sequence> Demonstrations(IReadOnlyList<DemonstrationRow> rows, ChatEncoder chat, int context, string overlong, RunFolder run) =>
-        Fitting(rows, r => r.Where, row => Checked(row.EveryTurn ? chat.Conversation([.. row.Prompt, row.Completion], row.Where) : Answer(row, chat), row, chat), s => s.Ids.Length, context, overlong, run);
-
-    private static Sequence Answer(DemonstrationRow row, ChatEncoder chat)
-    {
-        var (prompt, answer) = chat.Demonstration(row.Prompt, row.Completion, row.Where);
-        return new Sequence([.. prompt, .. answer], prompt.Length);
-    }
+        Fitting(rows, r => r.Where, row => Checked(row.EveryTurn ? chat.Conversation([.. row.Prompt, row.Completion], row.Where) : chat.Supervised(row.Prompt, row.Completion, row.Where), row, chat), s => s.Ids.Length, context, overlong, run);
 
     /// <summary>What a row must have for the model to learn when to stop, and no more than one beginning.</summary>
     private static Sequence Checked(Sequence row, DemonstrationRow source, ChatEncoder chat)

@@ -15,13 +15,29 @@ internal static class ModelFolder
     public static CausalLm Policy(string folder, Tokenizer tokenizer)
     {
         var model = Open(folder, Load);
-        if (tokenizer.VocabSize <= model.Config.VocabularySize)
+        return FitsVocabulary(model, model.Config, folder, tokenizer);
+    }
+
+    /// <summary>The reward model of a run that scores the answers of <paramref name="policyFolder"/>'s policy by their token ids.</summary>
+    public static RewardModel Reward(RunSpec spec, string policyFolder, CausalLm policy, Tokenizer tokenizer)
+    {
+        var folder = spec.RewardModel ?? throw new BadInputException($"{spec.File}: stage '{spec.Stage}' needs 'reward_model', the folder of a trained reward model.");
+        RequireSameTokenizer(policyFolder, folder, spec.File);
+        var model = Reward(folder, tokenizer);
+        if (model.Config.MaxPositions < policy.Config.MaxPositions)
         {
-            return model;
+            var positions = model.Config.MaxPositions;
+            model.Dispose();
+            throw new BadInputException($"{spec.File}: the reward model reads {positions} tokens and the policy writes up to {policy.Config.MaxPositions}; train the reward model from the same base model.");
         }
-        var weights = model.Config.VocabularySize;
-        model.Dispose();
-        throw new BadInputException($"The tokenizer of '{folder}' has {tokenizer.VocabSize} tokens but the model's weights have {weights}: they do not belong together.");
+        return model;
+    }
+
+    /// <summary>A reward model whose vocabulary holds every token of its tokenizer.</summary>
+    public static RewardModel Reward(string folder, Tokenizer tokenizer)
+    {
+        var model = Open(folder, RewardModel.Load);
+        return FitsVocabulary(model, model.Config, folder, tokenizer);
     }
 
     private static CausalLm Load(string folder)
@@ -66,6 +82,17 @@ internal static class ModelFolder
         }
     }
 
+    private static T FitsVocabulary<T>(T model, ModelConfig config, string folder, Tokenizer tokenizer)
+        where T : IDisposable
+    {
+        if (tokenizer.VocabSize <= config.VocabularySize)
+        {
+            return model;
+        }
+        model.Dispose();
+        throw new BadInputException($"The tokenizer of '{folder}' has {tokenizer.VocabSize} tokens but the model's weights have {config.VocabularySize}: they do not belong together.");
+    }
+
     /// <summary>Two models that read each other's ids must have the same tokenizer.</summary>
     public static void RequireSameTokenizer(string first, string second, string file)
     {
@@ -73,7 +100,7 @@ internal static class ModelFolder
         var other = Path.Combine(second, "tokenizer.json");
         if (!File.Exists(other) || !one.AsSpan().SequenceEqual(File.ReadAllBytes(other)))
         {
-            throw new BadInputException($"{file}: the tokenizers of '{first}' and '{second}' differ; PPO scores the policy's own token ids, so both must come from the same base model.");
+            throw new BadInputException($"{file}: the tokenizers of '{first}' and '{second}' differ; the reward model scores the policy's own token ids, so both must come from the same base model.");
         }
     }
 }

@@ -18,6 +18,12 @@ public sealed record PromptRow(string Id, IReadOnlyList<ChatMessage> Prompt, str
 /// <param name="EveryTurn">The assistant turns in the prompt are to be learned as well.</param>
 public sealed record DemonstrationRow(string Id, IReadOnlyList<ChatMessage> Prompt, ChatMessage Completion, string Where, bool EveryTurn = false);
 
+/// <summary>Raw text or a demonstration; the other is null.</summary>
+/// <param name="Text">The text.</param>
+/// <param name="Demonstration">The demonstration.</param>
+/// <param name="Where">file:line.</param>
+public sealed record TextOrDemonstration(string? Text, DemonstrationRow? Demonstration, string Where);
+
 /// <summary>One ranked answer.</summary>
 /// <param name="Id">The caller's id of the completion.</param>
 /// <param name="Message">The answer.</param>
@@ -63,11 +69,11 @@ public static class Rows
     public static List<DemonstrationRow> Demonstrations(IReadOnlyList<string> files, string specFile, bool required = true, string turns = "split") =>
         Read<DemonstrationRow>(files, specFile, "demonstration", required, (row, where) => Demonstration(row, where, turns));
 
-    /// <summary>Rows of either kind, {"text": ...} or a demonstration; each has one of the two.</summary>
-    public static List<(string? Text, DemonstrationRow? Demonstration)> TextsAndDemonstrations(IReadOnlyList<string> files, string specFile) =>
-        Read<(string?, DemonstrationRow?)>(files, specFile, "text or demonstration", required: false, (row, where) => row.TryGetProperty("text", out _)
-            ? [(Text(row, "text"), null)]
-            : Demonstration(row, where, "split").Select(d => ((string?)null, (DemonstrationRow?)d)));
+    /// <summary>Rows {"text": ...} and demonstrations, mixed at will. Neither may be empty.</summary>
+    public static List<TextOrDemonstration> TextsAndDemonstrations(IReadOnlyList<string> files, string specFile, bool required = true) =>
+        Read<TextOrDemonstration>(files, specFile, "text or demonstration", required, (row, where) => row.TryGetProperty("text", out _)
+            ? [Text(row, "text") is { Length: > 0 } text ? new(text, null, where) : throw new BadInputException("'text' is empty")]
+            : Demonstration(row, where, "split").Select(d => d.Completion.Content.Length > 0 ? new TextOrDemonstration(null, d, where) : throw new BadInputException("'completion' is an empty answer; there is nothing to predict")));
 
     /// <summary>
     /// Rows {"prompt": [...], "completions": [{"completion": [...], "rank": 1}, ...]}, where a row may have "labeler" (text) and "strength" (1 to 4) and a
@@ -76,7 +82,7 @@ public static class Rows
     public static List<RankingRow> Rankings(IReadOnlyList<string> files, string specFile, bool required = true) =>
         Read<RankingRow>(files, specFile, "ranking", required, (row, where) => [Ranking(row, where)]);
 
-    private static List<T> Read<T>(IReadOnlyList<string> files, string specFile, string what, bool required, Func<JsonElement, string, IEnumerable<T>> parse)
+    internal static List<T> Read<T>(IReadOnlyList<string> files, string specFile, string what, bool required, Func<JsonElement, string, IEnumerable<T>> parse)
     {
         var rows = new List<T>();
         foreach (var file in files)
@@ -134,7 +140,7 @@ public static class Rows
             : [new DemonstrationRow(id, messages[..answers[^1]], messages[answers[^1]], where, turns == "all" && answers.Count > 1)];
     }
 
-    private static RankingRow Ranking(JsonElement row, string where)
+    internal static RankingRow Ranking(JsonElement row, string where)
     {
         if (!row.TryGetProperty("completions", out var list) || list.ValueKind != JsonValueKind.Array)
         {
@@ -175,17 +181,17 @@ public static class Rows
 
     private static JsonElement? Optional(JsonElement row, string field) => row.TryGetProperty(field, out var value) && value.ValueKind != JsonValueKind.Null ? value : null;
 
-    private static string Id(JsonElement row, string where) => row.TryGetProperty("id", out var id) && id.ValueKind != JsonValueKind.Null
+    internal static string Id(JsonElement row, string where) => row.TryGetProperty("id", out var id) && id.ValueKind != JsonValueKind.Null
         ? id.ValueKind == JsonValueKind.String ? id.GetString()! : id.GetRawText()
         : where;
 
-    private static List<ChatMessage> Prompt(JsonElement row)
+    internal static List<ChatMessage> Prompt(JsonElement row)
     {
         var prompt = Messages(row, "prompt");
         return prompt.Any(m => m.Content.Length > 0) ? prompt : throw new BadInputException("'prompt' is empty; write at least one message with content");
     }
 
-    private static ChatMessage Answer(JsonElement row, string field)
+    internal static ChatMessage Answer(JsonElement row, string field)
     {
         var messages = Messages(row, field);
         if (messages.Count != 1 || messages[0].Role != "assistant")
@@ -195,7 +201,7 @@ public static class Rows
         return messages[0];
     }
 
-    private static List<ChatMessage> Messages(JsonElement row, string field)
+    internal static List<ChatMessage> Messages(JsonElement row, string field)
     {
         if (!row.TryGetProperty(field, out var list) || list.ValueKind != JsonValueKind.Array)
         {
@@ -216,7 +222,7 @@ public static class Rows
         return messages;
     }
 
-    private static string Text(JsonElement row, string field, string place = "")
+    internal static string Text(JsonElement row, string field, string place = "")
     {
         if (!row.TryGetProperty(field, out var value) || value.ValueKind != JsonValueKind.String)
         {

@@ -31,7 +31,7 @@ sealed unsafe class DecodeStep : IDisposable
         layers = [.. body.Blocks.Select(b => new Layer(b))];
         projectIn = body.ProjectIn is null ? null : PackedLinear.Pack(body.ProjectIn);
         projectOut = body.ProjectOut is null ? null : PackedLinear.Pack(body.ProjectOut);
-        head = PackedLinear.Pack(new Linear(model.Head, null));
+        head = PackedLinear.Pack(new Linear("head", model.Head, null));
         width = PackedLinear.Padded(config.HiddenSize);
         var outer = Math.Max(width, PackedLinear.Padded(config.OutputSize));
         x = Room(width);

@@ -4,7 +4,7 @@ using Labeling.Training.Runs;
 namespace Labeling.Training.Ppo;
 
 /// <summary>Hyperparameters of the stage "ppo".</summary>
-public sealed record PpoHyperparameters : LoraHyperparameters
+public sealed record PpoHyperparameters : LoraHyperparameters, IRolloutSettings
 {
     [Hyperparameter("Answers sampled and learned from in the whole run.", Unit = "episodes", Source = "InstructGPT: 256,000", Min = 1, Max = 100_000_000)]
     public int Episodes { get; init; } = 8192;

@@ -116,7 +116,7 @@ internal static class PpoLearning
     private static int Size(PpoHyperparameters settings, int all) => settings.MicroBatchSize > 0 ? settings.MicroBatchSize : all;
 
     /// <summary>Mean entropy of the next-token distributions, nats.</summary>
-    private static double Entropy(Tensor logits, double temperature)
+    internal static double Entropy(Tensor logits, double temperature)
     {
         using var frozen = no_grad();
         using var scope = NewDisposeScope();

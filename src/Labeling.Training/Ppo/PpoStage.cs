@@ -114,7 +114,7 @@ public static class PpoStage
                 {
                     moments!.Add(rollouts.Select(r => r.ModelScore));
                 }
-                Rollouts.Score(rollouts, settings, moments);
+                Rollouts.Score(rollouts, settings.MissingEosPenalty, settings.ScoreClip, moments);
                 Rollouts.Credit(rollouts, settings, klCoefficient);
                 var scoring = watch.Elapsed.TotalSeconds - generating;
 
@@ -160,11 +160,11 @@ public static class PpoStage
         run.Progress(step, step, "done");
     }
 
-    private static LoggedRollout Logged(Rollout r, ChatEncoder chat, int step) => new(
+    internal static LoggedRollout Logged(Rollout r, ChatEncoder chat, int step) => new(
         step, r.Row.Id, chat.Tokenizer.Decode(r.Sequence.Ids[..r.Sequence.From]), chat.Text(r.Response), r.Ended ? "stop" : "length",
         [.. r.Response.Select(id => chat.Tokenizer.Decode([id]))], r.LogProbs, r.ReferenceLogProbs, r.Values, r.Rewards, r.Advantages, r.Score, r.Kl);
 
-    private static void Freeze(params IEnumerable<IReadOnlyDictionary<string, Tensor>?> models)
+    internal static void Freeze(params IEnumerable<IReadOnlyDictionary<string, Tensor>?> models)
     {
         foreach (var tensor in models.OfType<IReadOnlyDictionary<string, Tensor>>().SelectMany(m => m.Values))
         {

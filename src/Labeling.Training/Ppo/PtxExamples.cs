@@ -21,7 +21,7 @@ internal sealed class PtxExamples
     /// <summary>Reads the rows of split "pretrain"; null when the run has none.</summary>
     public static PtxExamples? Read(RunFolder run, ChatEncoder chat, int context, string overlong)
     {
-        var rows = Rows.TextsAndDemonstrations(run.Spec.DataOf("pretrain"), run.Spec.File);
+        var rows = Rows.TextsAndDemonstrations(run.Spec.DataOf("pretrain"), run.Spec.File, required: false);
         if (rows.Count == 0)
         {
             return null;

@@ -40,11 +40,25 @@ internal sealed class Rollout(PromptRow row, int[] prompt, Generated generated)
     public double Kl { get; set; }
 }
 
-/// <summary>Samples answers and looks at them with the four models of PPO.</summary>
+/// <summary>What sampling and scoring answers depends on, whatever is learned from them.</summary>
+internal interface IRolloutSettings
+{
+    double Temperature { get; }
+
+    int MaxNewTokens { get; }
+
+    double MissingEosPenalty { get; }
+
+    double ScoreClip { get; }
+
+    int NumMinibatches { get; }
+}
+
+/// <summary>Samples answers and looks at them with the policy, its reference, the reward model and, in PPO, the value model.</summary>
 internal static class Rollouts
 {
     /// <summary>Samples one answer per prompt; each has a seed of its own.</summary>
-    public static List<Rollout> Sample(CausalLm policy, IReadOnlyList<(PromptRow Row, int[] Ids)> prompts, PpoHyperparameters settings, int eosId, long seed, CancellationToken stop)
+    public static List<Rollout> Sample(CausalLm policy, IReadOnlyList<(PromptRow Row, int[] Ids)> prompts, IRolloutSettings settings, int eosId, long seed, CancellationToken stop)
     {
         var seeds = Enumerable.Range(0, prompts.Count).Select(i => (ulong)Seeds.Derive(seed, i)).ToList();
         var generated = BatchGenerator.Generate(policy, [.. prompts.Select(p => p.Ids)], seeds, settings.MaxNewTokens,
@@ -52,8 +66,8 @@ internal static class Rollouts
         return [.. prompts.Zip(generated, (p, g) => new Rollout(p.Row, p.Ids, g))];
     }
 
-    /// <summary>Fills log-probabilities of both policies, values and the reward model's scores, in chunks of similar length.</summary>
-    public static void Look(IReadOnlyList<Rollout> rollouts, CausalLm policy, CausalLm reference, ValueModel values, RewardModel reward, PpoHyperparameters settings, int padId)
+    /// <summary>Fills log-probabilities of both policies, values (where there is a value model) and the reward model's scores, in chunks of similar length.</summary>
+    public static void Look(IReadOnlyList<Rollout> rollouts, CausalLm policy, CausalLm reference, ValueModel? values, RewardModel reward, IRolloutSettings settings, int padId)
     {
         using var frozen = no_grad();
         var size = Math.Max(1, rollouts.Count / settings.NumMinibatches);
@@ -61,29 +75,42 @@ internal static class Rollouts
         {
             using var scope = NewDisposeScope();
             var sequences = chunk.Select(r => r.Sequence).ToList();
-            var rows = sequences.Select(s => s.Ids).ToList();
             var targets = TokenBatch.Targets(sequences);
             var logProbs = Numbers(TokenBatch.LogProbs(TokenBatch.Logits(policy, sequences, padId), targets, settings.Temperature));
             var referenceLogProbs = Numbers(TokenBatch.LogProbs(TokenBatch.Logits(reference, sequences, padId), targets, settings.Temperature));
-            var tokenValues = Numbers(TokenValues(values, sequences, padId));
-            var scores = Numbers(reward.Rewards(TokenBatch.Ids(rows, padId), TokenBatch.Mask(rows)));
+            var tokenValues = values is null ? [] : Numbers(TokenValues(values, sequences, padId));
+            Judge(chunk, reward, padId);
             var at = 0;
-            for (var i = 0; i < chunk.Length; i++)
+            foreach (var rollout in chunk)
             {
-                var span = at..(at += chunk[i].Response.Length);
-                (chunk[i].LogProbs, chunk[i].ReferenceLogProbs, chunk[i].Values) = (logProbs[span], referenceLogProbs[span], tokenValues[span]);
-                chunk[i].ModelScore = scores[i];
+                var span = at..(at += rollout.Response.Length);
+                (rollout.LogProbs, rollout.ReferenceLogProbs, rollout.Values) = (logProbs[span], referenceLogProbs[span], values is null ? [] : tokenValues[span]);
             }
         }
     }
 
-    /// <summary>Turns the reward model's numbers into scores: normalised when asked for, the penalty of an answer without end subtracted, clipped.</summary>
-    public static void Score(IReadOnlyList<Rollout> rollouts, PpoHyperparameters settings, ScoreMoments? moments)
+    /// <summary>Scores whole answers with the reward model at their last token.</summary>
+    public static void Judge(IReadOnlyList<Rollout> rollouts, RewardModel reward, int padId)
+    {
+        using var frozen = no_grad();
+        using var scope = NewDisposeScope();
+        var rows = rollouts.Select(r => r.Sequence.Ids).ToList();
+        foreach (var (rollout, score) in rollouts.Zip(Numbers(reward.Rewards(TokenBatch.Ids(rows, padId), TokenBatch.Mask(rows)))))
+        {
+            rollout.ModelScore = score;
+        }
+    }
+
+    /// <summary>
+    /// Turns the reward model's numbers into scores: normalised when asked for, the penalty of an answer without end subtracted, and cut on
+    /// both sides at a limit above 0.
+    /// </summary>
+    public static void Score(IReadOnlyList<Rollout> rollouts, double missingEosPenalty, double scoreClip, ScoreMoments? moments = null)
     {
         foreach (var r in rollouts)
         {
-            var score = (moments?.Normalize(r.ModelScore) ?? r.ModelScore) - (r.Ended ? 0 : (float)settings.MissingEosPenalty);
-            r.Score = settings.ScoreClip > 0 ? Math.Clamp(score, -(float)settings.ScoreClip, (float)settings.ScoreClip) : score;
+            var score = (moments?.Normalize(r.ModelScore) ?? r.ModelScore) - (r.Ended ? 0 : (float)missingEosPenalty);
+            r.Score = scoreClip > 0 ? Math.Clamp(score, -(float)scoreClip, (float)scoreClip) : score;
         }
     }
 

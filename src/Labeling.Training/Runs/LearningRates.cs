@@ -18,6 +18,9 @@ public static class LearningRates
     /// <summary>Reward model: 5e-4 at 1M; InstructGPT's 9e-6 at 6B (C.2).</summary>
     public static double Reward(long parameters) => Scale(parameters, 5e-4, 6e9, 9e-6);
 
+    /// <summary>Direct preference methods: 1e-4 at 1M as PPO's policy; DPO's 1e-6 at 2.8B (arXiv 2305.18290, B).</summary>
+    public static double Preference(long parameters) => Scale(parameters, 1e-4, 2.8e9, 1e-6);
+
     /// <summary>PPO policy: 1e-4 at 1M; 5e-6 at 1.3B, inside the range InstructGPT found stable (C.4, E.8: 2.55e-6 to 8.05e-6).</summary>
     public static double Policy(long parameters) => Scale(parameters, 1e-4, 1.3e9, 5e-6);
 

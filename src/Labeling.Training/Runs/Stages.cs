@@ -1,3 +1,6 @@
+using Labeling.Training.DirectPreference;
+using Labeling.Training.Evaluation;
+using Labeling.Training.GroupPolicy;
 using Labeling.Training.Ppo;
 using Labeling.Training.Pretraining;
 using Labeling.Training.RewardModeling;
@@ -17,7 +20,7 @@ public sealed record StageDescription(string Stage, string Summary, IReadOnlyLis
 public static class Stages
 {
     /// <summary>Names in the order they are used.</summary>
-    public static IReadOnlyList<string> Names { get; } = ["filter", "dedup", "tokenizer", "pretrain", "sft", "sample", "reward", "ppo"];
+    public static IReadOnlyList<string> Names { get; } = ["filter", "dedup", "tokenizer", "pretrain", "sft", "sample", "reward", "ppo", "dpo", "kto", "grpo", "rloo", "best-of-n", "evaluate"];
 
     /// <summary>All stages with their hyperparameters.</summary>
     public static IReadOnlyList<StageDescription> Describe() =>
@@ -30,6 +33,12 @@ public static class Stages
         new("sample", "Samples several answers per prompt from one or more models, for people to rank.", Hyperparameters.Describe(typeof(SampleHyperparameters))),
         new("reward", "Trains a reward model that scores answers as the rankings do.", Hyperparameters.Describe(typeof(RewardHyperparameters))),
         new("ppo", "Improves the policy against the reward model while keeping it near where it started (PPO).", Hyperparameters.Describe(typeof(PpoHyperparameters))),
+        new("dpo", "Improves the policy on rankings or pairs directly, without a reward model (DPO, IPO).", Hyperparameters.Describe(typeof(DpoHyperparameters))),
+        new("kto", "Improves the policy on single answers that are wanted or not (KTO).", Hyperparameters.Describe(typeof(KtoHyperparameters))),
+        new("grpo", "Improves the policy against the reward model by comparing several answers to each prompt, without a value model (GRPO).", Hyperparameters.Describe(typeof(GrpoHyperparameters))),
+        new("rloo", "As grpo, with the mean of the other answers as baseline and the divergence inside the reward (RLOO).", Hyperparameters.Describe(typeof(RlooHyperparameters))),
+        new("best-of-n", "Samples several answers to each prompt and keeps the one the reward model scores highest, as demonstrations for sft (rejection sampling).", Hyperparameters.Describe(typeof(BestOfNHyperparameters))),
+        new("evaluate", "Measures models: how well they predict text, how many questions they answer right, or which of two answers better.", Hyperparameters.Describe(typeof(EvaluateHyperparameters))),
     ];
 
     /// <summary>Runs the stage that run.json names to its end, going on from the newest valid checkpoint.</summary>
@@ -68,6 +77,21 @@ public static class Stages
                 break;
             case "ppo":
                 PpoStage.Run(run);
+                break;
+            case "dpo":
+                DpoStage.Run(run);
+                break;
+            case "kto":
+                KtoStage.Run(run);
+                break;
+            case "grpo" or "rloo":
+                GroupPolicyStage.Run(run);
+                break;
+            case "best-of-n":
+                BestOfNStage.Run(run);
+                break;
+            case "evaluate":
+                EvaluateStage.Run(run);
                 break;
             default:
                 throw new BadInputException($"Unknown stage '{run.Spec.Stage}'; {Nearest.Hint(run.Spec.Stage, Names)}.");

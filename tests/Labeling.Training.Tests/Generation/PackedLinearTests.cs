@@ -48,9 +48,9 @@ public sealed unsafe class PackedLinearTests : IDisposable
         foreach (var (inputs, outputs) in new[] { (1, 1), (24, 40), (128, 64), (130, 385), (768, 3072) })
         {
             var (weight, bias, x) = (Random(outputs, inputs), Random(outputs), Random(rows, inputs));
-            using var dense = PackedLinear.Pack(new Linear(weight, bias));
+            using var dense = PackedLinear.Pack(new Linear("m", weight, bias));
             Close(F.linear(x, weight, bias), Apply(dense, x));
-            using var conv1D = PackedLinear.Pack(new Linear(weight.t().contiguous(), bias, transposed: true));
+            using var conv1D = PackedLinear.Pack(new Linear("m", weight.t().contiguous(), bias, transposed: true));
             Assert.True(Apply(conv1D, x).equal(Apply(dense, x)).all().ToBoolean());
             var y = Random(rows, outputs);
             Close(y + F.linear(x, weight, bias), Apply(dense, x, y));
@@ -62,9 +62,9 @@ public sealed unsafe class PackedLinearTests : IDisposable
     {
         var weight = Random(200, 96).to(ScalarType.BFloat16).to(ScalarType.Float32);
         var x = Random(9, 96);
-        using var packed = PackedLinear.Pack(new Linear(weight, null));
+        using var packed = PackedLinear.Pack(new Linear("m", weight, null));
         // One weight that bfloat16 cannot hold keeps all in float32.
-        using var full = PackedLinear.Pack(new Linear(cat([weight, full_like(weight.narrow(0, 0, 1), 1.0001)]), null));
+        using var full = PackedLinear.Pack(new Linear("m", cat([weight, full_like(weight.narrow(0, 0, 1), 1.0001)]), null));
         Assert.True(Apply(packed, x).equal(Apply(full, x).narrow(1, 0, 200)).all().ToBoolean());
         Close(F.linear(x, weight), Apply(packed, x));
     }
@@ -93,7 +93,7 @@ public sealed unsafe class PackedLinearTests : IDisposable
         Assert.Equal(wide, Kernel<Float32Row>(weight, wide: false));
         var half = randint(0, 20000, [100, 64], ScalarType.Int16);
         Assert.Equal(Kernel<BFloat16Row>(half, wide: true), Kernel<BFloat16Row>(half, wide: false));
-        using var packed = PackedLinear.Pack(new Linear(weight, zeros(64), transposed: true));
+        using var packed = PackedLinear.Pack(new Linear("m", weight, zeros(64), transposed: true));
         var together = Apply(packed, x);
         for (var r = 0; r < 7; r++) Assert.True(Apply(packed, x.narrow(0, r, 1)).equal(together.narrow(0, r, 1)).all().ToBoolean());
     }
@@ -106,7 +106,7 @@ public sealed unsafe class PackedLinearTests : IDisposable
     public void Activations_are_libtorchs(Activation activation)
     {
         var x = cat([linspace(-20, 20, 4001), tensor(new[] { -1e4f, -100f, -0f, 0f, 100f, 1e4f })]).view(-1, 1);
-        using var packed = PackedLinear.Pack(new Linear(ones(1, 1), null));
+        using var packed = PackedLinear.Pack(new Linear("m", ones(1, 1), null));
         var expected = activation switch
         {
             Activation.Gelu => F.gelu(x),

@@ -49,7 +49,7 @@ public sealed class PpoLearningTests : IDisposable
         var prompts = Enumerable.Range(0, 6).Select(i => (new PromptRow($"p{i}", [], "here"), Enumerable.Range(3, (6 * i) + 2).ToArray())).ToList();
         var rollouts = Rollouts.Sample(sampled, prompts, settings, Eos, 5, CancellationToken.None);
         Rollouts.Look(rollouts, scored, against, value, reward, settings, Pad);
-        Rollouts.Score(rollouts, settings, null);
+        Rollouts.Score(rollouts, settings.MissingEosPenalty, settings.ScoreClip);
         Rollouts.Credit(rollouts, settings, 0.02);
         return rollouts;
     }
@@ -203,7 +203,7 @@ public sealed class PpoLearningTests : IDisposable
         Assert.Equal(Math.Sqrt(3.5), moments.Deviation, 1e-12);
         var resumed = new ScoreMoments(System.Text.Json.Nodes.JsonNode.Parse(moments.ToJson().ToJsonString()));
         Assert.Equal((moments.Count, moments.Mean, moments.Deviation), (resumed.Count, resumed.Mean, resumed.Deviation));
-        Rollouts.Score(rollouts, settings with { MissingEosPenalty = 2, ScoreClip = 3 }, resumed);
+        Rollouts.Score(rollouts, missingEosPenalty: 2, scoreClip: 3, resumed);
         Assert.All(rollouts, r => Assert.Equal(Math.Clamp(((r.ModelScore - 3) / Math.Sqrt(3.5)) - (r.Ended ? 0 : 2), -3, 3), r.Score, 1e-5));
         Assert.Contains(rollouts, r => r.Score == -3f);
     }

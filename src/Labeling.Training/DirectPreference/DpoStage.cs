@@ -1,0 +1,211 @@
+// Stage "dpo": direct preference optimisation (Rafailov et al. 2023, arXiv 2305.18290), with IPO (Azar et al. 2023, arXiv 2310.12036) and conservative DPO
+// (Mitchell 2023) as settings of its loss.
+//
+// No reward model and no sampling: the policy itself learns to find preferred answers likelier than rejected ones, each relative to the
+// frozen base model. A ranking of K answers is ONE batch element: K forward passes give all C(K,2) comparisons, which are averaged, as in
+// InstructGPT's reward model; ties are dropped. A chosen/rejected pair is a ranking with K = 2.
+//
+// The reference is the base model before the first step, so its log-probabilities are taken once, from the very weights that are then trained: there is
+// no second model in memory, and passes after the first cost no reference.
+//
+// Deliberate deviations: AdamW and a cosine after a linear warm-up (the paper: RMSprop, warm-up only); log-probabilities are sums over the
+// answer for IPO too, as in its paper (TRL averages them over tokens, which changes what beta means).
+
+using System.Text.Json.Nodes;
+using Labeling.Training.Data;
+using Labeling.Training.Models;
+using Labeling.Training.Optim;
+using Labeling.Training.RewardModeling;
+using Labeling.Training.Runs;
+using static TorchSharp.torch;
+
+namespace Labeling.Training.DirectPreference;
+
+/// <summary>Hyperparameters of the stage "dpo".</summary>
+public sealed record DpoHyperparameters
+{
+    [Hyperparameter("dpo separates chosen from rejected answers without end; ipo aims at a difference of 1/(2 beta) nats and stops there, which over-fits less when people agree.",
+        Source = "Rafailov et al. 2023; Azar et al. 2023", Choices = ["dpo", "ipo"])]
+    public string Loss { get; init; } = "dpo";
+
+    [Hyperparameter("Strength of the pull towards the base model; smaller values let the policy move further.", Unit = "reward per nat", Source = "Rafailov et al. 2023, B", Min = 1e-4, Max = 100)]
+    public double Beta { get; init; } = 0.1;
+
+    [Hyperparameter("Share of the preferences believed to be the wrong way round (conservative DPO); 0 trusts them all. Not with ipo.", Source = "Mitchell 2023", Min = 0, Max = 0.5)]
+    public double LabelSmoothing { get; init; }
+
+    [Hyperparameter("Reward difference asked for where a person called the best answer significantly better (strength 4); less in proportion for strengths 3 and 2, none for 1 or rows without strength. 0 = off.",
+        Unit = "reward", Source = "Amini et al. 2024; levels of Llama 2", Min = 0, Max = 1000)]
+    public double StrengthMargin { get; init; }
+
+    [Hyperparameter("Step size of learning. Absent: from the model's size, 1e-4 at 1M parameters falling to 1e-6 at 2.8B.", Source = "Rafailov et al. 2023, B at 2.8B; at 1M as ppo", Min = 0, Max = 1)]
+    public double? LearningRate { get; init; }
+
+    [Hyperparameter("Passes over the preferences.", Unit = "epochs", Source = "Tunstall et al. 2023 (Zephyr): 1 to 3", Min = 1, Max = 1000)]
+    public int Epochs { get; init; } = 1;
+
+    [Hyperparameter("Rankings or pairs per step. Absent: 64, or fewer when that would leave less than 100 steps.", Unit = "rankings", Source = "Rafailov et al. 2023, B", Min = 1, Max = 65_536)]
+    public int? BatchSize { get; init; }
+
+    [Hyperparameter("Share of all steps in which the learning rate rises from zero.", Source = "Tunstall et al. 2023 (Zephyr)", Min = 0, Max = 1)]
+    public double WarmupRatio { get; init; } = 0.1;
+
+    [Hyperparameter("Longest allowed gradient; longer ones are scaled down.", Min = 1e-6, Max = 1e6)]
+    public double MaxGradNorm { get; init; } = 1;
+
+    [Hyperparameter("Steps between evaluations on the validation rows; 0 = once per epoch.", Unit = "steps", Min = 0, Max = 1_000_000)]
+    public int EvalEvery { get; init; }
+
+    [Hyperparameter("Steps between checkpoints.", Unit = "steps", Min = 1, Max = 1_000_000)]
+    public int CheckpointEvery { get; init; } = 100;
+
+    [Hyperparameter(Examples.OverlongHelp, Choices = ["error", "skip"])]
+    public string Overlong { get; init; } = "error";
+}
+
+/// <summary>Trains a policy on preferences directly.</summary>
+public static class DpoStage
+{
+    /// <summary>Runs the stage to its end.</summary>
+    /// <exception cref="BadInputException">The run, its preferences or its base model cannot be used.</exception>
+    /// <exception cref="RunStoppedException">Asked to stop; a checkpoint is written.</exception>
+    public static void Run(RunFolder run)
+    {
+        var settings = run.Spec.Hyperparameters<DpoHyperparameters>();
+        if (settings is { Loss: "ipo", LabelSmoothing: > 0 })
+        {
+            throw new BadInputException($"{run.Spec.File}: hyperparameter 'label_smoothing' belongs to loss \"dpo\"; with \"ipo\" leave it at 0.");
+        }
+        var folder = run.Spec.RequireBase();
+        run.Progress(0, 0, "loading");
+        var chat = new ChatEncoder(folder);
+        using var model = ModelFolder.Policy(folder, chat.Tokenizer);
+        var train = Read(run, chat, model.Config.MaxPositions, "train", settings);
+        var valid = Read(run, chat, model.Config.MaxPositions, "valid", settings);
+
+        var batchSize = BatchPlan.SizeFor(settings.BatchSize, train.Count, settings.Epochs, paper: 64);
+        run.Progress(0, 0, "reference");
+        foreach (var part in new[] { train, valid })
+        {
+            AddReference(model, part, batchSize, chat.PadId, run.Stop);
+        }
+        var plan = new BatchPlan([.. train.Select(r => r.Longest)], batchSize, run.Spec.Seed);
+        var total = plan.StepsPerEpoch * settings.Epochs;
+        var peak = settings.LearningRate ?? LearningRates.Preference(model.ParameterCount);
+        var schedule = new LearningRate(ScheduleKind.Cosine, peak, total, (long)Math.Ceiling(settings.WarmupRatio * total));
+        using var optimizer = new AdamW(model.Parameters, new AdamWOptions(0.9, 0.95, 1e-8, 0, settings.MaxGradNorm));
+        var evalEvery = settings.EvalEvery > 0 ? settings.EvalEvery : plan.StepsPerEpoch;
+
+        var checkpoints = new RunCheckpoints(run, settings.CheckpointEvery, new Dictionary<string, IEnumerable<KeyValuePair<string, Tensor>>> { ["model"] = model.Parameters },
+            new Dictionary<string, AdamW> { ["optimizer"] = optimizer });
+        var (step, state) = checkpoints.Resume();
+        var tokens = state["num_tokens"]?.GetValue<long>() ?? 0;
+        run.Log($"{settings.Loss.ToUpperInvariant()} of {model.ParameterCount:N0} parameters on {train.Count} rankings with {train.Sum(r => r.Pairs.Count)} comparisons ({valid.Count} rankings for validation): {total} steps of {batchSize}, learning rate {peak:G3}, beta {settings.Beta:G3}.");
+
+        while (step < total)
+        {
+            run.Progress(step, total, "training");
+            Dictionary<string, double> metrics;
+            using (NewDisposeScope())
+            {
+                var batch = plan.Rows(step).Select(i => train[i]).ToList();
+                var logProbs = AnswerLogProbs.Sums(model, [.. batch.SelectMany(r => r.Answers)], chat.PadId);
+                var (loss, described) = Losses(batch, logProbs, settings);
+                var learningRate = schedule.At(step);
+                loss.backward();
+                metrics = new Dictionary<string, double>(described)
+                {
+                    ["loss"] = Finite.Loss(loss, step + 1),
+                    ["grad_norm"] = optimizer.Step(learningRate),
+                    ["lr"] = learningRate,
+                    ["epoch"] = (step + 1.0) / plan.StepsPerEpoch,
+                    ["num_tokens"] = tokens += batch.Sum(r => r.Answers.Sum(a => (long)a.Ids.Length)),
+                };
+            }
+            step++;
+            if (valid.Count > 0 && (step % evalEvery == 0 || step == total))
+            {
+                run.Progress(step, total, "evaluating");
+                using var scope = NewDisposeScope();
+                var logProbs = AnswerLogProbs.Of(model, [.. valid.SelectMany(r => r.Answers)], batchSize, chat.PadId);
+                var (loss, described) = Losses(valid, tensor(logProbs), settings);
+                metrics["eval/loss"] = loss.item<float>();
+                foreach (var (name, value) in described)
+                {
+                    metrics["eval/" + name] = value;
+                }
+            }
+            run.Metrics(step, metrics);
+            checkpoints.AfterStep(step, total, () => new JsonObject { ["num_tokens"] = tokens });
+        }
+        run.Progress(total, total, "saving");
+        run.WriteOutput(output => model.Save(output, folder));
+        run.Finish(total, run.LastMetrics());
+        run.Progress(total, total, "done");
+    }
+
+    private sealed record Comparison(Sequence[] Answers, List<RankedPair> Pairs, float[] Margins)
+    {
+        public int Longest { get; } = Answers.Max(a => a.Ids.Length);
+
+        /// <summary>log π_ref of each answer.</summary>
+        public float[] Reference { get; set; } = [];
+    }
+
+    private static List<Comparison> Read(RunFolder run, ChatEncoder chat, int context, string split, DpoHyperparameters settings)
+    {
+        var rows = PreferenceRows.Preferences(run.Spec.DataOf(split), run.Spec.File, required: split == "train");
+        var all = Examples.Fitting(rows, r => r.Ranking.Where, row =>
+        {
+            int[] ranks = [.. row.Ranking.Completions.Select(c => c.Rank)];
+            var pairs = RankingLoss.Pairs(ranks);
+            return new Comparison([.. row.Ranking.Completions.Select(c => chat.Supervised(row.Ranking.Prompt, c.Message, row.Ranking.Where))],
+                pairs, PreferenceLoss.Margins(ranks, pairs, row.Strength, settings.StrengthMargin));
+        }, r => r.Longest, context, settings.Overlong, run);
+        var usable = all.Where(r => r.Pairs.Count > 0).ToList();
+        if (usable.Count < all.Count)
+        {
+            run.Log($"{all.Count - usable.Count} of {all.Count} rankings ({split}) are nothing but ties and teach nothing.");
+        }
+        return usable.Count > 0 || split == "valid" ? usable
+            : throw new BadInputException($"{rows[0].Ranking.Where}: all {all.Count} training rankings are nothing but ties; there is no preference to learn. At least one must prefer an answer over another.");
+    }
+
+    private static void AddReference(CausalLm model, List<Comparison> rankings, int batchSize, int padId, CancellationToken stop)
+    {
+        var sums = AnswerLogProbs.Of(model, [.. rankings.SelectMany(r => r.Answers)], batchSize, padId, stop);
+        var at = 0;
+        foreach (var ranking in rankings)
+        {
+            ranking.Reference = sums[at..(at += ranking.Answers.Length)];
+        }
+    }
+
+    /// <summary>Loss of a batch and its description in TRL's names; means run over comparisons.</summary>
+    /// <param name="batch">Rankings.</param>
+    /// <param name="logProbs">log π of all their answers, ranking by ranking.</param>
+    /// <param name="settings">Hyperparameters.</param>
+    private static (Tensor Loss, Dictionary<string, double> Described) Losses(List<Comparison> batch, Tensor logProbs, DpoHyperparameters settings)
+    {
+        var pairs = new List<RankedPair>();
+        var offset = 0;
+        foreach (var ranking in batch)
+        {
+            pairs.AddRange(ranking.Pairs.Select(p => p with { Better = p.Better + offset, Worse = p.Worse + offset }));
+            offset += ranking.Answers.Length;
+        }
+        var reference = tensor(batch.SelectMany(r => r.Reference).ToArray());
+        var (loss, differences) = PreferenceLoss.Compute(logProbs - reference, pairs, [.. batch.SelectMany(r => r.Margins)], batch.Count, settings.Beta, settings.Loss, settings.LabelSmoothing);
+        var policy = logProbs.detach().data<float>().ToArray();
+        var rewards = policy.Zip(batch.SelectMany(r => r.Reference), (p, r) => settings.Beta * (p - r)).ToArray();
+        return (loss, new Dictionary<string, double>
+        {
+            ["rewards/chosen"] = pairs.Average(p => rewards[p.Better]),
+            ["rewards/rejected"] = pairs.Average(p => rewards[p.Worse]),
+            ["rewards/margins"] = differences.mean().item<float>(),
+            ["rewards/accuracies"] = differences.gt(0).to(ScalarType.Float32).mean().item<float>(),
+            ["logps/chosen"] = pairs.Average(p => (double)policy[p.Better]),
+            ["logps/rejected"] = pairs.Average(p => (double)policy[p.Worse]),
+        });
+    }
+}

@@ -1,0 +1,189 @@
+// Stage "kto": Kahneman-Tversky optimisation (Ethayarajh et al. 2024, arXiv 2402.01306): learns from single answers that are wanted or not, without pairs.
+//
+// Each answer's reward is its log-ratio to the frozen base model. It is compared with a reference point z0, the divergence the policy has anyway, and only
+// what lies above (wanted) or below it (not wanted) counts, with saturation at both ends. z0 is estimated in every batch from mismatched pairs, each prompt
+// with the answer of another prompt, and is never below 0. Rankings and pairs are rows too: their best answers are wanted, their worst are not.
+//
+// As in the stage "dpo", the reference is the base model before the first step and is asked once, for matched and mismatched pairs alike; so a row
+// keeps its mismatched answer for the whole run.
+//
+// Deliberate deviations: the mismatched answer is one of all rows, not only of the batch, so a last batch of one row works too; where prompt and
+// mismatched answer are longer than the context, the answer is cut.
+
+using System.Text.Json.Nodes;
+using Labeling.Training.Data;
+using Labeling.Training.Optim;
+using Labeling.Training.Runs;
+using static TorchSharp.torch;
+
+namespace Labeling.Training.DirectPreference;
+
+/// <summary>Hyperparameters of the stage "kto".</summary>
+public sealed record KtoHyperparameters
+{
+    [Hyperparameter("Strength of the pull towards the base model; smaller values let the policy move further.", Unit = "reward per nat", Source = "Ethayarajh et al. 2024", Min = 1e-4, Max = 100)]
+    public double Beta { get; init; } = 0.1;
+
+    [Hyperparameter("Weight of wanted answers. Where they are rarer than unwanted ones, raise it until weight times count is about as large as on the other side.", Source = "Ethayarajh et al. 2024, eq. 9", Min = 0, Max = 1000)]
+    public double DesirableWeight { get; init; } = 1;
+
+    [Hyperparameter("Weight of unwanted answers; see desirable_weight.", Source = "Ethayarajh et al. 2024, eq. 9", Min = 0, Max = 1000)]
+    public double UndesirableWeight { get; init; } = 1;
+
+    [Hyperparameter("Step size of learning. Absent: from the model's size, 1e-4 at 1M parameters falling to 1e-6 at 2.8B.", Source = "as dpo; Ethayarajh et al. 2024: 5e-7 to 5e-6 at 1B to 30B", Min = 0, Max = 1)]
+    public double? LearningRate { get; init; }
+
+    [Hyperparameter("Passes over the answers.", Unit = "epochs", Source = "Ethayarajh et al. 2024", Min = 1, Max = 1000)]
+    public int Epochs { get; init; } = 1;
+
+    [Hyperparameter("Answers per step; a reference point needs a few. Absent: 32, or fewer when that would leave less than 100 steps.", Unit = "answers", Source = "Ethayarajh et al. 2024", Min = 2, Max = 65_536)]
+    public int? BatchSize { get; init; }
+
+    [Hyperparameter("Share of all steps in which the learning rate rises from zero.", Source = "Tunstall et al. 2023 (Zephyr)", Min = 0, Max = 1)]
+    public double WarmupRatio { get; init; } = 0.1;
+
+    [Hyperparameter("Longest allowed gradient; longer ones are scaled down.", Min = 1e-6, Max = 1e6)]
+    public double MaxGradNorm { get; init; } = 1;
+
+    [Hyperparameter("Steps between evaluations on the validation rows; 0 = once per epoch.", Unit = "steps", Min = 0, Max = 1_000_000)]
+    public int EvalEvery { get; init; }
+
+    [Hyperparameter("Steps between checkpoints.", Unit = "steps", Min = 1, Max = 1_000_000)]
+    public int CheckpointEvery { get; init; } = 100;
+
+    [Hyperparameter(Examples.OverlongHelp, Choices = ["error", "skip"])]
+    public string Overlong { get; init; } = "error";
+}
+
+/// <summary>Trains a policy on single judged answers.</summary>
+public static class KtoStage
+{
+    /// <summary>Runs the stage to its end.</summary>
+    /// <exception cref="BadInputException">The run, its rows or its base model cannot be used.</exception>
+    /// <exception cref="RunStoppedException">Asked to stop; a checkpoint is written.</exception>
+    public static void Run(RunFolder run)
+    {
+        var settings = run.Spec.Hyperparameters<KtoHyperparameters>();
+        var folder = run.Spec.RequireBase();
+        run.Progress(0, 0, "loading");
+        var chat = new ChatEncoder(folder);
+        using var model = ModelFolder.Policy(folder, chat.Tokenizer);
+        var train = Read(run, chat, model.Config.MaxPositions, "train", settings.Overlong);
+        var valid = Read(run, chat, model.Config.MaxPositions, "valid", settings.Overlong);
+        var wanted = train.Count(r => r.Desirable);
+
+        var batchSize = BatchPlan.SizeFor(settings.BatchSize, train.Count, settings.Epochs, paper: 32);
+        run.Progress(0, 0, "reference");
+        foreach (var part in new[] { train, valid })
+        {
+            var reference = AnswerLogProbs.Of(model, Both(part), batchSize, chat.PadId, run.Stop);
+            for (var i = 0; i < part.Count; i++)
+            {
+                (part[i].Reference, part[i].MismatchedReference) = (reference[i], reference[part.Count + i]);
+            }
+        }
+        var plan = new BatchPlan([.. train.Select(r => r.Longest)], batchSize, run.Spec.Seed);
+        var total = plan.StepsPerEpoch * settings.Epochs;
+        var peak = settings.LearningRate ?? LearningRates.Preference(model.ParameterCount);
+        var schedule = new LearningRate(ScheduleKind.Cosine, peak, total, (long)Math.Ceiling(settings.WarmupRatio * total));
+        using var optimizer = new AdamW(model.Parameters, new AdamWOptions(0.9, 0.95, 1e-8, 0, settings.MaxGradNorm));
+        var evalEvery = settings.EvalEvery > 0 ? settings.EvalEvery : plan.StepsPerEpoch;
+
+        var checkpoints = new RunCheckpoints(run, settings.CheckpointEvery, new Dictionary<string, IEnumerable<KeyValuePair<string, Tensor>>> { ["model"] = model.Parameters },
+            new Dictionary<string, AdamW> { ["optimizer"] = optimizer });
+        var (step, state) = checkpoints.Resume();
+        var tokens = state["num_tokens"]?.GetValue<long>() ?? 0;
+        run.Log($"KTO of {model.ParameterCount:N0} parameters on {wanted} wanted and {train.Count - wanted} unwanted answers ({valid.Count} for validation): {total} steps of {batchSize}, learning rate {peak:G3}, beta {settings.Beta:G3}.");
+
+        while (step < total)
+        {
+            run.Progress(step, total, "training");
+            Dictionary<string, double> metrics;
+            using (NewDisposeScope())
+            {
+                var batch = plan.Rows(step).Select(i => train[i]).ToList();
+                var mismatched = AnswerLogProbs.Of(model, [.. batch.Select(r => r.Mismatched)], batch.Count, chat.PadId);
+                var logProbs = AnswerLogProbs.Sums(model, [.. batch.Select(r => r.Answer)], chat.PadId);
+                var (loss, described) = Losses(batch, logProbs, mismatched, settings);
+                var learningRate = schedule.At(step);
+                loss.backward();
+                metrics = new Dictionary<string, double>(described)
+                {
+                    ["loss"] = Finite.Loss(loss, step + 1),
+                    ["grad_norm"] = optimizer.Step(learningRate),
+                    ["lr"] = learningRate,
+                    ["epoch"] = (step + 1.0) / plan.StepsPerEpoch,
+                    ["num_tokens"] = tokens += batch.Sum(r => (long)r.Answer.Ids.Length),
+                };
+            }
+            step++;
+            if (valid.Count > 0 && (step % evalEvery == 0 || step == total))
+            {
+                run.Progress(step, total, "evaluating");
+                using var scope = NewDisposeScope();
+                var sums = AnswerLogProbs.Of(model, Both(valid), batchSize, chat.PadId);
+                var (loss, described) = Losses(valid, tensor(sums[..valid.Count]), sums[valid.Count..], settings);
+                metrics["eval/loss"] = loss.item<float>();
+                foreach (var (name, value) in described)
+                {
+                    metrics["eval/" + name] = value;
+                }
+            }
+            run.Metrics(step, metrics);
+            checkpoints.AfterStep(step, total, () => new JsonObject { ["num_tokens"] = tokens });
+        }
+        run.Progress(total, total, "saving");
+        run.WriteOutput(output => model.Save(output, folder));
+        run.Finish(total, run.LastMetrics());
+        run.Progress(total, total, "done");
+    }
+
+    private sealed record Judged(Sequence Answer, bool Desirable, Sequence Mismatched)
+    {
+        public int Longest { get; } = Math.Max(Answer.Ids.Length, Mismatched.Ids.Length);
+
+        /// <summary>log π_ref of the answer.</summary>
+        public float Reference { get; set; }
+
+        /// <summary>log π_ref of the mismatched answer.</summary>
+        public float MismatchedReference { get; set; }
+    }
+
+    private static List<Judged> Read(RunFolder run, ChatEncoder chat, int context, string split, string overlong)
+    {
+        var rows = Examples.Fitting(PreferenceRows.Unpaired(run.Spec.DataOf(split), run.Spec.File, required: split == "train"), r => r.Where,
+            row => (Answer: chat.Supervised(row.Prompt, row.Completion, row.Where), row.Desirable), r => r.Answer.Ids.Length, context, overlong, run);
+        var mismatched = KtoPairs.Mismatch([.. rows.Select(r => r.Answer)], context, Seeds.Derive(run.Spec.Seed, -2));
+        if (mismatched is null)
+        {
+            throw new BadInputException($"{run.Spec.File}: the {rows.Count} rows of the split '{split}' have one and the same prompt. KTO measures its reference point with answers to other prompts; at least two different prompts are needed.");
+        }
+        return [.. rows.Zip(mismatched, (row, other) => new Judged(row.Answer, row.Desirable, other))];
+    }
+
+    /// <summary>All answers, then all mismatched answers.</summary>
+    private static List<Sequence> Both(List<Judged> rows) => [.. rows.Select(r => r.Answer), .. rows.Select(r => r.Mismatched)];
+
+    /// <summary>Loss of a batch and its description in TRL's names.</summary>
+    /// <param name="batch">Rows.</param>
+    /// <param name="logProbs">log π of their answers. [rows].</param>
+    /// <param name="mismatched">log π of their mismatched answers.</param>
+    /// <param name="settings">Hyperparameters.</param>
+    private static (Tensor Loss, Dictionary<string, double> Described) Losses(List<Judged> batch, Tensor logProbs, float[] mismatched, KtoHyperparameters settings)
+    {
+        var z0 = KtoLoss.ReferencePoint([.. mismatched.Zip(batch, (p, r) => p - r.MismatchedReference)]);
+        var loss = KtoLoss.Compute(logProbs - tensor(batch.Select(r => r.Reference).ToArray()), [.. batch.Select(r => r.Desirable)], z0, settings.Beta, settings.DesirableWeight, settings.UndesirableWeight);
+        var described = new Dictionary<string, double> { ["kl"] = z0 };
+        var policy = logProbs.detach().data<float>().ToArray();
+        foreach (var (name, kind) in batch.Zip(policy).GroupBy(x => x.First.Desirable).OrderByDescending(g => g.Key).Select(g => (g.Key ? "chosen" : "rejected", g.ToList())))
+        {
+            described["rewards/" + name] = kind.Average(x => settings.Beta * (x.Second - x.First.Reference));
+            described["logps/" + name] = kind.Average(x => (double)x.Second);
+        }
+        if (described.TryGetValue("rewards/chosen", out var chosen) && described.TryGetValue("rewards/rejected", out var rejected))
+        {
+            described["rewards/margins"] = chosen - rejected;
+        }
+        return (loss, described);
+    }
+}
