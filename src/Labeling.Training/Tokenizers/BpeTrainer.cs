@@ -66,13 +66,13 @@ public static class BpeTrainer
 
     private static List<(int[] Symbols, long Count)> CountPieces(IEnumerable<string> texts)
     {
-        var split = new PreTokenizer([PreTokenizer.Gpt2()], addPrefixSpace: false);
+        var split = new PreTokenizer([PreTokenizer.SplitBy(TextPattern.Of(PreTokenizer.Gpt2()), SplitBehavior.Isolated)]);
         var counts = new Dictionary<string, long>(StringComparer.Ordinal);
         foreach (var text in texts)
         {
-            foreach (var piece in split.Split(text))
+            foreach (var piece in split.Split(text, first: true))
             {
-                System.Runtime.InteropServices.CollectionsMarshal.GetValueRefOrAddDefault(counts, piece, out _)++;
+                System.Runtime.InteropServices.CollectionsMarshal.GetValueRefOrAddDefault(counts, piece.Text, out _)++;
             }
         }
         return [.. counts.OrderBy(c => c.Key, StringComparer.Ordinal).Select(c => (Encoding.UTF8.GetBytes(c.Key).Select(b => (int)b).ToArray(), c.Value))];

@@ -8,14 +8,17 @@ internal sealed class ChatTemplateEvaluator
 {
     private enum Flow { Next, Break, Continue }
 
+    private readonly List<(int From, int To)> _generated = [];
+    private StringBuilder? _whole;
+
+    /// <summary>Stretches of the text between <c>generation</c> and <c>endgeneration</c>.</summary>
+    public IReadOnlyList<(int From, int To)> Generated => _generated;
+
     public string Render(IReadOnlyList<TemplateNode> nodes, TemplateScope globals)
     {
-        TemplateScope builtIn = globals;
-        foreach ((string name, TemplateFunction function) in ChatTemplateFunctions.All)
-            builtIn.Set(name, function);
-        StringBuilder output = new();
-        Run(nodes, new TemplateScope(builtIn), output);
-        return output.ToString();
+        _whole = new StringBuilder();
+        Run(nodes, new TemplateScope(globals), _whole);
+        return _whole.ToString();
     }
 
     private Flow Run(IReadOnlyList<TemplateNode> nodes, TemplateScope scope, StringBuilder output)
@@ -60,8 +63,15 @@ internal sealed class ChatTemplateEvaluator
             case MacroNode macro:
                 scope.Set(macro.Name, Macro(macro, scope));
                 break;
+            case GenerationNode generation:
+                int from = output.Length;
+                Flow flow = Run(generation.Body, scope, output);
+                // Inside a macro or a captured block, the place in the whole text is not known.
+                if (output == _whole && output.Length > from)
+                    _generated.Add((from, output.Length));
+                return flow;
             case GroupNode group:
-                return Run(group.Body, scope, output);
+                return Run(group.Body, new TemplateScope(scope), output);
             case LoopControlNode control:
                 return control.Break ? Flow.Break : Flow.Continue;
         }

@@ -1,11 +1,31 @@
 using System.Globalization;
 using System.Text;
+using System.Text.Json;
 
 namespace Labeling.Training.Tokenizers;
 
 /// <summary>The <c>tojson</c> filter as Hugging Face's templates have it: Python's json.dumps with ensure_ascii off.</summary>
 internal static class ChatTemplateJson
 {
+    /// <summary>JSON as the values a template works with.</summary>
+    public static object? Read(JsonElement json)
+    {
+        switch (json.ValueKind)
+        {
+            case JsonValueKind.String: return json.GetString();
+            case JsonValueKind.True: return true;
+            case JsonValueKind.False: return false;
+            case JsonValueKind.Number: return json.TryGetInt64(out long integer) ? integer : json.GetDouble();
+            case JsonValueKind.Array: return json.EnumerateArray().Select(Read).ToList();
+            case JsonValueKind.Object:
+                TemplateMap map = [];
+                foreach (JsonProperty property in json.EnumerateObject())
+                    map[property.Name] = Read(property.Value);
+                return map;
+            default: return null;
+        }
+    }
+
     public static string Write(object? value, object? indent)
     {
         StringBuilder json = new();

@@ -23,7 +23,10 @@ internal sealed record SetBlockNode(string Target, IReadOnlyList<TemplateNode> B
 internal sealed record MacroNode(
     string Name, IReadOnlyList<(string Name, TemplateExpression? Default)> Parameters, IReadOnlyList<TemplateNode> Body) : TemplateNode;
 
-/// <summary>A body without an effect of its own: <c>generation</c>, which marks the assistant's words for training masks.</summary>
+/// <summary><c>generation</c> marks the assistant's words, which is what a model learns from.</summary>
+internal sealed record GenerationNode(IReadOnlyList<TemplateNode> Body) : TemplateNode;
+
+/// <summary><c>with</c>, a scope of its own.</summary>
 internal sealed record GroupNode(IReadOnlyList<TemplateNode> Body) : TemplateNode;
 
 internal sealed record LoopControlNode(bool Break) : TemplateNode;

@@ -60,7 +60,7 @@ internal sealed partial class ChatTemplateParser(IReadOnlyList<TemplateToken> to
                 EndBlock();
                 List<TemplateNode> body = ParseUntil("endgeneration");
                 Closing("endgeneration", "generation");
-                return new GroupNode(body);
+                return new GenerationNode(body);
             case "break" or "continue":
                 if (_loops == 0)
                     throw Error($"'{keyword.Text}' stands outside of a loop");
