@@ -10,7 +10,8 @@ namespace Labeling.Training.Tokenizers;
 /// </summary>
 internal sealed class OnigurumaPattern
 {
-    private const string WordCharacters = @"\p{L}\p{M}\p{Nd}\p{Nl}\p{Pc}";
+    /// <summary>Alphabetic characters, marks, digits, connectors, and the fractions and superscripts of Latin-1.</summary>
+    private const string WordCharacters = @"\p{L}\p{M}\p{Nd}\p{Nl}\p{Pc}\u24b6-\u24e9\u00b2\u00b3\u00b9\u00bc-\u00be";
 
     private readonly string pattern;
     private readonly string where;
@@ -190,10 +191,12 @@ internal sealed class OnigurumaPattern
             at = close + 1;
             return;
         }
-        if (c is 'p' or 'P' && string.CompareOrdinal(pattern, at + 2, "{^", 0, 2) == 0)
+        if (c is 'p' or 'P' && at + 2 < pattern.Length && pattern[at + 2] == '{' && pattern.IndexOf('}', at) is var end and > 0)
         {
-            output.Append(c == 'p' ? @"\P{" : @"\p{");
-            at += 4;
+            var name = pattern[(at + 3)..end];
+            var negated = name.StartsWith('^') != (c == 'P');
+            output.Append(negated ? @"\P{" : @"\p{").Append(name.TrimStart('^')).Append('}');
+            at = end + 1;
             return;
         }
         output.Append(c switch
@@ -209,9 +212,9 @@ internal sealed class OnigurumaPattern
 
     private string Posix(string name) => name switch
     {
-        "alpha" => @"\p{L}\p{M}\p{Nl}",
+        "alpha" => @"\p{L}\p{Nl}\p{Mc}\u24b6-\u24e9",
         "digit" => @"\p{Nd}",
-        "alnum" => @"\p{L}\p{M}\p{Nl}\p{Nd}",
+        "alnum" => @"\p{L}\p{Nl}\p{Mc}\p{Nd}\u24b6-\u24e9",
         "upper" => @"\p{Lu}",
         "lower" => @"\p{Ll}",
         "space" => @"\s",

@@ -19,7 +19,7 @@ internal sealed partial class PreTokenizer(IReadOnlyList<Func<Piece, IEnumerable
     public static partial Regex Gpt2();
 
     /// <summary>Words and runs of everything else that is not white space.</summary>
-    [GeneratedRegex(@"[\p{L}\p{M}\p{N}\p{Pc}\u200c\u200d]+|[^\p{L}\p{M}\p{N}\p{Pc}\u200c\u200d\s]+", RegexOptions.CultureInvariant)]
+    [GeneratedRegex(@"[\p{L}\p{M}\p{Nd}\p{Nl}\p{Pc}\u24b6-\u24e9\u200c\u200d]+|[^\p{L}\p{M}\p{Nd}\p{Nl}\p{Pc}\u24b6-\u24e9\u200c\u200d\s]+", RegexOptions.CultureInvariant)]
     public static partial Regex Words();
 
     /// <param name="text">Already normalised.</param>

@@ -76,9 +76,6 @@ public sealed class Tokenizer
         ? null
         : added.FirstOrDefault(t => t.Content == token)?.Id ?? (data.Model.Vocabulary.TryGetValue(token, out var id) ? id : null);
 
-    /// <summary>The text of a token as the files spell it; null for an id that stands for nothing.</summary>
-    public string? TokenText(int id) => id >= 0 && id < VocabSize ? textOfId[id] : null;
-
     /// <summary>True for control tokens.</summary>
     public bool IsSpecial(int id) => specialIds.Contains(id);
 

@@ -35,10 +35,11 @@ internal static class TokenizerJson
             var model = Get(root, "model") ?? throw Bad("model", "is missing");
             var (prefix, suffix) = Template(Get(root, "post_processor"));
             var decoder = Get(root, "decoder");
+            var bpe = Model(model);
             return new TokenizerData
             {
-                Model = Model(model),
-                AddedTokens = Added(root),
+                Model = bpe,
+                AddedTokens = Added(root, bpe.Vocabulary),
                 Normalise = Normalizers.Read(Get(root, "normalizer")),
                 PreTokenizer = PreTokenizerJson.Read(Get(root, "pre_tokenizer")),
                 Decoder = TokenDecoder.Read(decoder),
@@ -128,7 +129,7 @@ internal static class TokenizerJson
         return merges;
     }
 
-    private static List<AddedToken> Added(JsonElement root)
+    private static List<AddedToken> Added(JsonElement root, IReadOnlyDictionary<string, int> vocabulary)
     {
         var tokens = new List<AddedToken>();
         foreach (var entry in Get(root, "added_tokens")?.EnumerateArray() ?? default)
@@ -140,7 +141,8 @@ internal static class TokenizerJson
                 throw Bad($"added_tokens['{content}'].id", $"is {id}");
             }
             var special = Flag(entry, "special");
-            tokens.Add(new AddedToken(id, content, special, Flag(entry, "normalized", !special), Flag(entry, "single_word"), Flag(entry, "lstrip"), Flag(entry, "rstrip")));
+            // A token of the learned vocabulary keeps its id there.
+            tokens.Add(new AddedToken(vocabulary.TryGetValue(content, out var known) ? known : id, content, special, Flag(entry, "normalized", !special), Flag(entry, "single_word"), Flag(entry, "lstrip"), Flag(entry, "rstrip")));
         }
         return tokens;
     }
