@@ -56,9 +56,13 @@ internal sealed class ChatTemplateEvaluator
                 RunSet(set, scope);
                 break;
             case SetBlockNode set:
-                StringBuilder captured = new();
-                Run(set.Body, new TemplateScope(scope), captured);
-                scope.Set(set.Target, captured.ToString());
+                scope.Set(set.Target, Captured(set.Body, set.Value, scope));
+                break;
+            case FilterNode filter:
+                output.Append(ChatTemplateValues.Print(Captured(filter.Body, filter.Value, scope)));
+                break;
+            case CallNode call:
+                output.Append(ChatTemplateValues.Print(Call(call.Call, scope, Macro(call.Body, scope))));
                 break;
             case MacroNode macro:
                 scope.Set(macro.Name, Macro(macro, scope));
@@ -70,12 +74,25 @@ internal sealed class ChatTemplateEvaluator
                 if (output == _whole && output.Length > from)
                     _generated.Add((from, output.Length));
                 return flow;
-            case GroupNode group:
-                return Run(group.Body, new TemplateScope(scope), output);
+            case WithNode with:
+                TemplateScope inner = new(scope);
+                foreach (SetNode variable in with.Variables)
+                    inner.Set(variable.Targets[0], Evaluate(variable.Value, scope));
+                return Run(with.Body, inner, output);
             case LoopControlNode control:
                 return control.Break ? Flow.Break : Flow.Continue;
         }
         return Flow.Next;
+    }
+
+    /// <summary>The rendered body, after the filters it goes through.</summary>
+    private object? Captured(IReadOnlyList<TemplateNode> body, TemplateExpression value, TemplateScope scope)
+    {
+        StringBuilder captured = new();
+        Run(body, new TemplateScope(scope), captured);
+        TemplateScope named = new(scope);
+        named.Set(FilterNode.CapturedBody, captured.ToString());
+        return Evaluate(value, named);
     }
 
     private void RunLoop(ForNode loop, TemplateScope scope, StringBuilder output)
@@ -90,10 +107,22 @@ internal sealed class ChatTemplateEvaluator
             }).ToList();
         if (items.Count == 0)
             Run(loop.Else, new TemplateScope(scope), output);
+        List<object?>? before = null;
+        TemplateFunction changed = (arguments, _) =>
+        {
+            bool same = before is not null && ChatTemplateValues.AreEqual(before, arguments.ToList());
+            before = arguments.ToList();
+            return !same;
+        };
+        int depth = scope.TryGet("loop", out object? around) && around is TemplateMap outer && outer.TryGet("depth", out object? levels) ? (int)(long)levels! : 0;
         for (int i = 0; i < items.Count; i++)
         {
             TemplateScope body = new(scope);
-            body.Set("loop", LoopVariable(items, i));
+            TemplateMap variable = LoopVariable(items, i);
+            variable["changed"] = changed;
+            variable["depth"] = depth + 1L;
+            variable["depth0"] = (long)depth;
+            body.Set("loop", variable);
             Bind(loop.Targets, items[i], body);
             if (Run(loop.Body, body, output) == Flow.Break)
                 return;
@@ -154,6 +183,8 @@ internal sealed class ChatTemplateEvaluator
                 : new TemplateUndefined(name);
             body.Set(name, value);
         }
+        if (named.TryGetValue("caller", out object? caller))
+            body.Set("caller", caller);
         if (positional.Count > macro.Parameters.Count)
             throw ChatTemplateValues.Error($"the macro '{macro.Name}' takes {macro.Parameters.Count} values, not {positional.Count}");
         StringBuilder output = new();
@@ -169,6 +200,7 @@ internal sealed class ChatTemplateEvaluator
         {
             LiteralExpression e => e.Value,
             NameExpression e => scope.TryGet(e.Name, out object? value) ? value : new TemplateUndefined(e.Name),
+            ListExpression { Tuple: true } e => new TemplateTuple(e.Items.Select(i => Evaluate(i, scope))),
             ListExpression e => e.Items.Select(i => Evaluate(i, scope)).ToList(),
             MapExpression e => Map(e, scope),
             AttributeExpression e => ChatTemplateValues.Attribute(Evaluate(e.Target, scope), e.Name),
@@ -201,12 +233,15 @@ internal sealed class ChatTemplateEvaluator
         return map;
     }
 
-    private object? Call(CallExpression call, TemplateScope scope)
+    private object? Call(CallExpression call, TemplateScope scope, TemplateFunction? caller = null)
     {
         object? target = Evaluate(call.Target, scope);
         if (target is not TemplateFunction function)
             throw new ChatTemplateException($"Chat template, line {call.Line}: {Describe(call.Target)} is not a function.");
-        return function(Positional(call.Arguments, scope), Named(call.Arguments, scope));
+        Dictionary<string, object?> named = Named(call.Arguments, scope);
+        if (caller is not null)
+            named["caller"] = caller;
+        return function(Positional(call.Arguments, scope), named);
     }
 
     private static string Describe(TemplateExpression expression) => expression switch
