@@ -134,7 +134,7 @@ sealed class HfWeights : IDisposable
         var index = ModelConfig.ReadJson(Path.Combine(folder, IndexFile));
         if (index is null)
         {
-            var pickle = Directory.Exists(folder) ? Directory.EnumerateFiles(folder, "*.bin").FirstOrDefault() : null;
+            var pickle = Directory.Exists(folder) ? Directory.EnumerateFiles(folder).FirstOrDefault(f => Path.GetExtension(f) is ".bin" or ".pt" or ".pth") : null;
             throw new SafetensorsException($"{folder}: neither {SingleFile} nor {IndexFile} is there." + (pickle is null ? ""
                 : $" {Path.GetFileName(pickle)} is a PyTorch pickle file, which can run code when opened: convert it in Python with save_pretrained(folder, safe_serialization=True)."));
         }

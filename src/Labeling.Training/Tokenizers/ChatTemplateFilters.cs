@@ -91,8 +91,9 @@ internal static class ChatTemplateFilters
     private static List<object?> Unique(List<object?> items)
     {
         List<object?> unique = [];
+        static object? Key(object? item) => item is string s ? s.ToLowerInvariant() : item;
         foreach (object? item in items)
-            if (!unique.Any(u => ChatTemplateValues.AreEqual(u, item)))
+            if (!unique.Any(u => ChatTemplateValues.AreEqual(Key(u), Key(item))))
                 unique.Add(item);
         return unique;
     }

@@ -76,6 +76,9 @@ public sealed class Tokenizer
         ? null
         : added.FirstOrDefault(t => t.Content == token)?.Id ?? (data.Model.Vocabulary.TryGetValue(token, out var id) ? id : null);
 
+    /// <summary>Whether normalisation can turn text that does not look like a control token into one.</summary>
+    internal bool NormalisesSpecial => data.Normalise is not null && added.Any(t => t is { Special: true, Normalized: true });
+
     /// <summary>True for control tokens.</summary>
     public bool IsSpecial(int id) => specialIds.Contains(id);
 
