@@ -46,6 +46,9 @@ internal sealed class BpeModel
     /// <summary>Unknown characters in a row become one token.</summary>
     public bool FuseUnknown { get; init; }
 
+    /// <summary>Control tokens, which no text turns into here.</summary>
+    public IReadOnlySet<int> Special { get; init; } = new HashSet<int>();
+
     /// <summary>A piece that is a token as a whole is that token, whatever the merges say.</summary>
     public bool IgnoreMerges { get; init; }
 
@@ -76,7 +79,7 @@ internal sealed class BpeModel
 
     private ReadOnlySpan<int> Span(int[] symbols) => symbols.AsSpan(0, merges.Apply(symbols));
 
-    private int[] Encode(string piece) => IgnoreMerges && Vocabulary.TryGetValue(piece, out var whole) ? [whole] : [.. Span(Symbols(piece))];
+    private int[] Encode(string piece) => IgnoreMerges && Vocabulary.TryGetValue(piece, out var whole) && !Special.Contains(whole) ? [whole] : [.. Span(Symbols(piece))];
 
     private int[] Symbols(string piece)
     {

@@ -35,11 +35,13 @@ internal static class TokenizerJson
             var model = Get(root, "model") ?? throw Bad("model", "is missing");
             var (prefix, suffix) = Template(Get(root, "post_processor"));
             var decoder = Get(root, "decoder");
-            var bpe = Model(model);
+            CheckKind(model);
+            var vocabulary = Vocabulary(model);
+            var added = Added(root, vocabulary);
             return new TokenizerData
             {
-                Model = bpe,
-                AddedTokens = Added(root, bpe.Vocabulary),
+                Model = Model(model, vocabulary, [.. added.Where(t => t.Special).Select(t => t.Id)]),
+                AddedTokens = added,
                 Normalise = Normalizers.Read(Get(root, "normalizer")),
                 PreTokenizer = PreTokenizerJson.Read(Get(root, "pre_tokenizer")),
                 Decoder = TokenDecoder.Read(decoder),
@@ -71,7 +73,7 @@ internal static class TokenizerJson
         ? null
         : token.ValueKind == JsonValueKind.Object ? Text(token, "content") : token.GetString();
 
-    private static BpeModel Model(JsonElement model)
+    private static void CheckKind(JsonElement model)
     {
         if (Text(model, "type") is { } type && type != "BPE")
         {
@@ -81,10 +83,14 @@ internal static class TokenizerJson
         {
             throw Bad("model.dropout", "is not 0; tokenisation would be random");
         }
-        var vocabulary = Vocabulary(model);
+    }
+
+    private static BpeModel Model(JsonElement model, Dictionary<string, int> vocabulary, HashSet<int> special)
+    {
         var continuing = Text(model, "continuing_subword_prefix") ?? "";
-        return new BpeModel(vocabulary, Merges(model, vocabulary, continuing.Length), Flag(model, "byte_fallback"))
+        return new BpeModel(vocabulary, Merges(model, vocabulary, special, continuing.Length), Flag(model, "byte_fallback"))
         {
+            Special = special,
             UnknownId = Text(model, "unk_token") is { } unknown && vocabulary.TryGetValue(unknown, out var id) ? id : null,
             FuseUnknown = Flag(model, "fuse_unk"),
             IgnoreMerges = Flag(model, "ignore_merges"),
@@ -108,7 +114,11 @@ internal static class TokenizerJson
         return vocabulary;
     }
 
-    private static Dictionary<long, (int Rank, int Id)> Merges(JsonElement model, Dictionary<string, int> vocabulary, int prefixLength)
+    /// <summary>
+    /// Merges by pair. Llama 2's spell out control tokens too ("&lt;/" and "s&gt;"): those are left out, or text that a person typed would turn into them.
+    /// Where control tokens are wanted, they are found before any merge.
+    /// </summary>
+    private static Dictionary<long, (int Rank, int Id)> Merges(JsonElement model, Dictionary<string, int> vocabulary, HashSet<int> special, int prefixLength)
     {
         var merges = new Dictionary<long, (int, int)>();
         var rank = 0;
@@ -123,13 +133,16 @@ internal static class TokenizerJson
                 throw Bad($"model.merges[{rank}]", "does not name two tokens whose joined text is in the vocabulary");
             }
             // Of a pair that is listed twice, the last rank counts.
-            merges[BpeMerges.Key(left, right)] = (rank, joined);
+            if (!special.Contains(joined))
+            {
+                merges[BpeMerges.Key(left, right)] = (rank, joined);
+            }
             rank++;
         }
         return merges;
     }
 
-    private static List<AddedToken> Added(JsonElement root, IReadOnlyDictionary<string, int> vocabulary)
+    private static List<AddedToken> Added(JsonElement root, Dictionary<string, int> vocabulary)
     {
         var tokens = new List<AddedToken>();
         foreach (var entry in Get(root, "added_tokens")?.EnumerateArray() ?? default)
