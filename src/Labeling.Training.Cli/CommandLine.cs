@@ -3,11 +3,13 @@ using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using Labeling.Training.Checks;
+using Labeling.Training.Native;
 using Labeling.Training.Runs;
 
 namespace Labeling.Training.Cli;
 
-/// <summary>The commands: one per stage, and describe.</summary>
+/// <summary>The commands: one per stage, describe and check.</summary>
 internal static class CommandLine
 {
     private static readonly JsonSerializerOptions Readable = new()
@@ -30,6 +32,7 @@ internal static class CommandLine
             root.Add(command);
         }
         root.Add(DescribeCommand());
+        root.Add(CheckCommand());
         var help = root.Options.OfType<HelpOption>().Single();
         help.Action = new StageHelp((HelpAction)help.Action!, stages);
         return root;
@@ -54,6 +57,26 @@ internal static class CommandLine
                 Console.Out.WriteLine($"{stage.Stage}: {stage.Summary}");
                 StageHelp.Write(stage);
             }
+        });
+        return command;
+    }
+
+    private static Command CheckCommand()
+    {
+        var golden = new Option<string>("--golden") { Description = "A golden file, or a folder with golden files in or below it; models and tokenizers lie beside theirs.", Required = true, HelpName = "path" };
+        var command = new Command("check", "Compares models, tokenizers and chat templates with expected values that other software computed. Exit code 1: out of tolerance; 2: something cannot be read or is not supported.") { golden };
+        command.SetAction(parsed =>
+        {
+            var code = 0;
+            // Deeply nested templates need the stack, and TorchSharp's scopes belong to one thread.
+            var thread = new Thread(() =>
+            {
+                LibTorch.Initialize();
+                code = GoldenCheck.Run(parsed.GetRequiredValue(golden), Console.Out.WriteLine, Console.Error.WriteLine);
+            }, maxStackSize: 16 << 20) { Name = "check" };
+            thread.Start();
+            thread.Join();
+            return code;
         });
         return command;
     }

@@ -13,6 +13,7 @@ IEnumerable<Measurement>? measurements = args.ElementAtOrDefault(0) switch
     "generation" => GenerationBenchmark.Run(only),
     "memory" => MemoryBenchmark.Run(only),
     "loading" => LoadingBenchmark.Run(),
+    "tokenizer" => TokenizerBenchmark.Run(),
     _ => null,
 };
 if (measurements is null)
@@ -25,6 +26,7 @@ if (measurements is null)
           dotnet run -c Release --project tests/Labeling.Benchmarks -- generation [starter]  decoding and sampling
           dotnet run -c Release --project tests/Labeling.Benchmarks -- memory [small]        growth over 1,000 steps
           dotnet run -c Release --project tests/Labeling.Benchmarks -- loading               opening a model
+          dotnet run -c Release --project tests/Labeling.Benchmarks -- tokenizer             learning a vocabulary
         """);
     return 2;
 }

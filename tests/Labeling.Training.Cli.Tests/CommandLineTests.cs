@@ -38,6 +38,25 @@ public class CommandLineTests(TinyWorld world)
         Assert.Contains("Source: InstructGPT C.4.", output, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void Check_reports_by_exit_code()
+    {
+        var golden = Path.Combine(Path.GetDirectoryName(ThisFile())!, "..", "Labeling.Training.Tests", "Golden");
+        var (code, output, error) = TrainerProcess.Run("check", "--golden", Path.Combine(golden, "tokenizers"));
+        Assert.True(code == 0, output + error);
+        Assert.Contains("4 of 4 golden files checked", output, StringComparison.Ordinal);
+
+        var (missing, _, reason) = TrainerProcess.Run("check", "--golden", Path.Combine(golden, "nowhere"));
+        Assert.Equal(2, missing);
+        Assert.Contains("nowhere", reason, StringComparison.Ordinal);
+
+        var wrong = Path.Combine(world.Root, "wrong.json");
+        File.WriteAllText(wrong, """{"chat_template":"{{ messages[0].content }}","bos_token":null,"eos_token":null,"cases":[{"name":"a","messages":[{"role":"user","content":"x"}],"add_generation_prompt":false,"expected":"y"}]}""");
+        var (differs, report, _) = TrainerProcess.Run("check", "--golden", wrong);
+        Assert.Equal(1, differs);
+        Assert.Contains("OUT  rendered text: 1 of 1 differ", report, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("""{"learning_rat":0.1}""", "'learning_rat'", "did you mean 'learning_rate'")]
     [InlineData("""{"epochs":0}""", "'epochs' = 0", "nearest valid value is 1")]

@@ -74,12 +74,17 @@ sealed class HfWeights : IDisposable
     readonly Dictionary<string, SafetensorsFile> place = new(StringComparer.Ordinal);
     readonly string folder;
     readonly string prefix;
+    readonly (string Embedding, string Head)? tied;
 
-    HfWeights(string folder, string prefix) => (this.folder, this.prefix) = (folder, prefix);
+    HfWeights(string folder, ModelConfig config)
+    {
+        (this.folder, prefix) = (folder, DecoderLayout.Prefix(config.ModelType));
+        tied = config.TieWordEmbeddings ? (DecoderLayout.TokenEmbeddingName(config.ModelType), DecoderLayout.HeadName(config.ModelType)) : null;
+    }
 
     public static HfWeights Open(string folder, ModelConfig config)
     {
-        var weights = new HfWeights(folder, DecoderLayout.Prefix(config.ModelType));
+        var weights = new HfWeights(folder, config);
         try
         {
             foreach (var file in FileNames(folder)) weights.Add(SafetensorsFile.Open(Path.Combine(folder, file)));
@@ -103,13 +108,17 @@ sealed class HfWeights : IDisposable
         throw new SafetensorsException($"{folder}: the weights hold no tensor {name}.");
     }
 
-    /// <summary>Checkpoints of the bare body leave the prefix out, and early OPT ones its first half.</summary>
+    /// <summary>
+    /// Checkpoints of the bare body leave the prefix out, and early OPT ones its first half. Of an embedding and the head tied to it, some store
+    /// only the head.
+    /// </summary>
     IEnumerable<string> Candidates(string name)
     {
         yield return name;
         if (!name.StartsWith(prefix, StringComparison.Ordinal)) yield break;
         yield return name[prefix.Length..];
         if (prefix.StartsWith("model.", StringComparison.Ordinal) && prefix.Length > 6) yield return name[6..];
+        if (tied is { } pair && name == pair.Embedding) yield return pair.Head;
     }
 
     void Add(SafetensorsFile file)
@@ -125,7 +134,7 @@ sealed class HfWeights : IDisposable
         var index = ModelConfig.ReadJson(Path.Combine(folder, IndexFile));
         if (index is null)
         {
-            var pickle = Directory.Exists(folder) ? Directory.EnumerateFiles(folder, "*.bin").FirstOrDefault() : null;
+            var pickle = Directory.Exists(folder) ? Directory.EnumerateFiles(folder).FirstOrDefault(f => Path.GetExtension(f) is ".bin" or ".pt" or ".pth") : null;
             throw new SafetensorsException($"{folder}: neither {SingleFile} nor {IndexFile} is there." + (pickle is null ? ""
                 : $" {Path.GetFileName(pickle)} is a PyTorch pickle file, which can run code when opened: convert it in Python with save_pretrained(folder, safe_serialization=True)."));
         }

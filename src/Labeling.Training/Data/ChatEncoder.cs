@@ -64,14 +64,18 @@ public sealed class ChatEncoder
         var before = Render(prompt, true, where, quoted);
         var quotedBefore = quoted.Count;
         quoted.Clear();
-        var all = Render([.. prompt, answer], false, where, quoted);
+        var (all, generated) = RenderMarked([.. prompt, answer], false, where, quoted);
         if (!all.StartsWith(before, StringComparison.Ordinal))
         {
+            // A template that marks the assistant's words says itself where the answer stands.
+            if (generated is [.., var marked])
+            {
+                var spoken = Encode(all[marked.From..marked.To], quoted);
+                return (Encode(all[..marked.From], quoted), Ended(spoken));
+            }
             throw new BadInputException($"{where}: the chat template does not render the conversation as its prompt followed by the answer, so the answer's tokens cannot be told apart.");
         }
-        var ids = Encode(all[before.Length..], quoted);
-        var end = Array.IndexOf(ids, EosId);
-        return (Encode(before, quoted[..quotedBefore]), end >= 0 ? ids[..(end + 1)] : [.. ids, EosId]);
+        return (Encode(before, quoted[..quotedBefore]), Ended(Encode(all[before.Length..], quoted)));
     }
 
     /// <summary>Ids of a whole conversation that ends with an assistant turn; every assistant turn is supervised, up to and with its end token.</summary>
@@ -121,12 +125,18 @@ public sealed class ChatEncoder
         return tokenizer.Decode((end < 0 ? answer : answer[..end]).ToArray());
     }
 
-    private string Render(IReadOnlyList<ChatMessage> messages, bool addGenerationPrompt, string where, List<string> quoted)
+    /// <summary>Cut behind the first end token, or with one added.</summary>
+    private int[] Ended(int[] answer) => Array.IndexOf(answer, EosId) is var end and >= 0 ? answer[..(end + 1)] : [.. answer, EosId];
+
+    private string Render(IReadOnlyList<ChatMessage> messages, bool addGenerationPrompt, string where, List<string> quoted) =>
+        RenderMarked(messages, addGenerationPrompt, where, quoted).Text;
+
+    private (string Text, IReadOnlyList<(int From, int To)> Generated) RenderMarked(IReadOnlyList<ChatMessage> messages, bool addGenerationPrompt, string where, List<string> quoted)
     {
         var safe = messages.Select(m => m with { Content = Quote(m.Content, quoted) }).ToList();
         try
         {
-            return template.Render(safe, addGenerationPrompt);
+            return template.RenderMarked(safe, addGenerationPrompt);
         }
         catch (ChatTemplateException e)
         {
@@ -136,6 +146,12 @@ public sealed class ChatEncoder
 
     private string Quote(string content, List<string> quoted)
     {
+        // Where normalisation can turn other text into a special token, its places in the text are not known.
+        if (tokenizer.NormalisesSpecial && Array.Exists(tokenizer.Encode(content, allowSpecial: true), tokenizer.IsSpecial))
+        {
+            quoted.Add(content);
+            return $"{Open}{quoted.Count - 1}{Close}";
+        }
         var found = specials.Any(s => content.Contains(s, StringComparison.Ordinal)) || content.Contains(Open, StringComparison.Ordinal);
         if (!found)
         {
@@ -163,16 +179,19 @@ public sealed class ChatEncoder
         {
             return tokenizer.Encode(rendered, allowSpecial: true);
         }
-        var ids = new List<int>();
+        var text = new StringBuilder(rendered.Length);
+        var ordinary = new List<(int From, int To)>();
         var from = 0;
         for (var open = rendered.IndexOf(Open); open >= 0; open = rendered.IndexOf(Open, from))
         {
             var close = rendered.IndexOf(Close, open);
-            ids.AddRange(tokenizer.Encode(rendered[from..open], allowSpecial: true));
-            ids.AddRange(tokenizer.Encode(quoted[int.Parse(rendered.AsSpan(open + 1, close - open - 1), System.Globalization.CultureInfo.InvariantCulture)], allowSpecial: false));
+            text.Append(rendered, from, open - from);
+            var start = text.Length;
+            text.Append(quoted[int.Parse(rendered.AsSpan(open + 1, close - open - 1), System.Globalization.CultureInfo.InvariantCulture)]);
+            ordinary.Add((start, text.Length));
             from = close + 1;
         }
-        ids.AddRange(tokenizer.Encode(rendered[from..], allowSpecial: true));
-        return [.. ids];
+        text.Append(rendered, from, rendered.Length - from);
+        return tokenizer.Encode(text.ToString(), allowSpecial: true, ordinary);
     }
 }

@@ -163,6 +163,12 @@ sealed unsafe class DecodeStep : IDisposable
     {
         if (norm is not null) VectorMath.Norm(vector, vector, config.HeadSize, Pointer(norm.Weight), null, norm.Epsilon);
         if (body.Rotary is not { } rotary) return;
+        if (rotary.FollowsLength)
+        {
+            var (cosines, sines) = rotary.Last(position);
+            fixed (float* c = cosines, s = sines) VectorMath.Rotate(vector, c, s, config.RotarySize);
+            return;
+        }
         var offset = (long)position * config.RotarySize;
         VectorMath.Rotate(vector, Pointer(rotary.Cosines) + offset, Pointer(rotary.Sines) + offset, config.RotarySize);
     }

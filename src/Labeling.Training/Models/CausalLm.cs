@@ -67,9 +67,12 @@ public sealed class CausalLm : IDisposable
     /// <param name="folder">Folder with config.json and model.safetensors (or its shards).</param>
     /// <exception cref="ModelConfigException">config.json is missing, damaged or unsupported.</exception>
     /// <exception cref="SafetensorsException">Weights are missing, damaged or of the wrong shape.</exception>
-    public static CausalLm Load(string folder)
+    public static CausalLm Load(string folder) => Load(folder, config => config);
+
+    /// <summary>The same with a change to what config.json says.</summary>
+    internal static CausalLm Load(string folder, Func<ModelConfig, ModelConfig> change)
     {
-        var config = ModelConfig.Load(folder);
+        var config = change(ModelConfig.Load(folder));
         using var checkpoint = HfWeights.Open(folder, config);
         // Tied weights may be stored all the same, and transformers ties by the config, not by the file.
         var weights = new Weights();

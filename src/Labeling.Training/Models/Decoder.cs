@@ -26,6 +26,8 @@ sealed class Decoder(ModelConfig config, Block[] blocks, Tensor tokenEmbedding)
     public float[]? AlibiSlopes { get; } = config.Positions == PositionKind.Alibi ? Alibi.Slopes(config.Heads) : null;
     /// <summary>The fused projection holds query, key and value of head 0, then of head 1, ... rather than all queries first.</summary>
     public bool InterleavedHeads { get; init; }
+    /// <summary>Positions count padding on the left too, as other software does when it is given no position ids. OPT and ALiBi models never do.</summary>
+    public bool CountPadding { get; set; }
 
     /// <summary>Hidden states [batch, time, width] of token ids [batch, time].</summary>
     /// <param name="ids">int64 [batch, time].</param>
@@ -44,6 +46,7 @@ sealed class Decoder(ModelConfig config, Block[] blocks, Tensor tokenEmbedding)
 
         using var scope = NewDisposeScope();
         var plan = segments is null ? AttentionPlan.Make(config, ids, attentionMask, cache, AlibiSlopes) : AttentionPlan.Packed(config, segments, AlibiSlopes);
+        if (CountPadding && PositionOffset == 0) plan = plan with { Positions = null };
         if (config.Positions != PositionKind.Alibi) CheckLength(plan);
         var (batch, time) = (ids.shape[0], ids.shape[1]);
         var x = tokenEmbedding.index_select(0, ids.reshape(-1)).view(batch, time, -1);

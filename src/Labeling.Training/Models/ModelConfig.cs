@@ -53,6 +53,8 @@ public sealed record ModelConfig
     public required int IntermediateSize { get; init; }
     /// <summary>Longest sequence in tokens.</summary>
     public required int MaxPositions { get; init; }
+    /// <summary>Longest sequence of the training that the rotary frequencies are scaled for, where <see cref="MaxPositions"/> was set to something else; null otherwise.</summary>
+    internal int? TrainedPositions { get; init; }
     /// <summary>Epsilon of the norms.</summary>
     public double NormEpsilon { get; init; } = 1e-5;
     /// <summary>Non-linearity of the feed-forward network.</summary>
@@ -226,9 +228,19 @@ public enum Architecture
 }
 
 /// <summary>Scaling of rotary frequencies for contexts longer than the model was first trained on.</summary>
-/// <param name="Kind"><c>linear</c> or <c>llama3</c>.</param>
+/// <param name="Kind"><c>linear</c>, <c>llama3</c>, <c>yarn</c> or <c>dynamic</c>.</param>
 /// <param name="Factor">How many times longer.</param>
 /// <param name="LowFrequencyFactor">llama3: wavelengths longer than the original context divided by this are scaled fully.</param>
 /// <param name="HighFrequencyFactor">llama3: wavelengths shorter than the original context divided by this are not scaled.</param>
-/// <param name="OriginalMaxPositions">llama3: context of the first training.</param>
-public sealed record RopeScaling(string Kind, double Factor, double LowFrequencyFactor = 1, double HighFrequencyFactor = 4, int OriginalMaxPositions = 8192);
+/// <param name="OriginalMaxPositions">llama3 and yarn: context of the first training; 0 for the model's own.</param>
+public sealed record RopeScaling(string Kind, double Factor, double LowFrequencyFactor = 1, double HighFrequencyFactor = 4, int OriginalMaxPositions = 8192)
+{
+    /// <summary>yarn: frequencies that turn more often than this within the original context are not scaled.</summary>
+    public double FastTurns { get; init; } = 32;
+    /// <summary>yarn: frequencies that turn less often than this are scaled fully.</summary>
+    public double SlowTurns { get; init; } = 1;
+    /// <summary>yarn: whether the band between the two begins and ends at whole frequencies.</summary>
+    public bool WholeBand { get; init; } = true;
+    /// <summary>yarn: queries and keys are multiplied by this.</summary>
+    public double AttentionFactor { get; init; } = 1;
+}

@@ -92,7 +92,7 @@ static class ModelConfigReader
             InitializerRange = f.Number("initializer_range", 0.02),
             Positions = PositionKind.Rotary,
             RopeTheta = f.RopeTheta(f.Number("rotary_emb_base", 10000)),
-            RotaryFraction = f.Number("rotary_pct", f.Number("partial_rotary_factor", 0.25)),
+            RotaryFraction = f.RotaryFraction(f.Number("rotary_pct", f.Number("partial_rotary_factor", 0.25))),
             RopeScaling = f.RopeScaling(),
             ParallelResidual = f.Flag("use_parallel_residual", true),
             QueryKeyValueBias = bias,
@@ -159,18 +159,13 @@ static class ModelConfigReader
         var hidden = f.Int("hidden_size", 4096);
         var heads = f.Int("num_attention_heads", 32);
         var bias = type switch { "qwen2" => true, "mistral" => false, _ => f.Flag("attention_bias", false) };
-        var window = type switch
-        {
-            "mistral" => f.OptionalInt("sliding_window"),
-            "qwen2" or "qwen3" when f.Flag("use_sliding_window", false) => throw f.Wrong("use_sliding_window", "false"),
-            _ => null,
-        };
+        var layers = f.Int("num_hidden_layers", 32);
         return new ModelConfig
         {
             ModelType = type,
             VocabularySize = f.Int("vocab_size", type is "qwen2" or "qwen3" ? 151936 : 32000),
             HiddenSize = hidden,
-            Layers = f.Int("num_hidden_layers", 32),
+            Layers = layers,
             Heads = heads,
             KeyValueHeads = f.OptionalInt("num_key_value_heads") ?? (type == "mistral" ? 8 : heads),
             HeadSize = f.OptionalInt("head_dim") ?? (type == "qwen3" ? 128 : hidden / Math.Max(heads, 1)),
@@ -187,7 +182,12 @@ static class ModelConfigReader
             AttentionOutputBias = type is "llama" or "qwen3" && bias,
             FeedForwardBias = type == "llama" && f.Flag("mlp_bias", false),
             QueryKeyNorm = type == "qwen3",
-            SlidingWindow = window,
+            SlidingWindow = type switch
+            {
+                "mistral" => f.Has("sliding_window") ? f.OptionalInt("sliding_window") : 4096,
+                "qwen2" or "qwen3" => f.Flag("use_sliding_window", false) ? f.WindowOfAll(layers) : null,
+                _ => null,
+            },
         };
     }
 
@@ -223,30 +223,63 @@ static class ModelConfigReader
 
         public Activation Activation(string field, string missing) => (Text(field) ?? missing) switch
         {
-            "gelu_new" or "gelu_pytorch_tanh" or "gelu_fast" => Models.Activation.GeluTanh,
-            "gelu" => Models.Activation.Gelu,
+            "gelu_new" or "gelu_pytorch_tanh" or "gelu_fast" or "gelu_accurate" => Models.Activation.GeluTanh,
+            "gelu" or "gelu_python" => Models.Activation.Gelu,
             "relu" => Models.Activation.Relu,
             "silu" or "swish" => Models.Activation.Silu,
-            _ => throw Wrong(field, "gelu_new, gelu_pytorch_tanh, gelu, relu or silu"),
+            _ => throw Wrong(field, "gelu_new, gelu_pytorch_tanh, gelu_fast, gelu_accurate, gelu, gelu_python, relu, silu or swish"),
         };
+
+        public bool Has(string field) => json.ContainsKey(field);
+
+        /// <summary>The window where every layer has it, null where none has; <c>layer_types</c> says which, else layers from <c>max_window_layers</c> on do.</summary>
+        public int? WindowOfAll(int layers)
+        {
+            var sliding = json["layer_types"] is JsonArray types
+                ? types.Count(t => t?.GetValue<string>() == "sliding_attention")
+                : Math.Max(0, layers - Int("max_window_layers", 28));
+            return sliding == 0 ? null
+                : sliding == layers ? OptionalInt("sliding_window") ?? 4096
+                : throw new ModelConfigException($"{path}: use_sliding_window gives {sliding} of {layers} layers a sliding window; supported are all layers or none.");
+        }
 
         /// <summary>New transformers versions write one <c>rope_parameters</c> object in place of two fields.</summary>
         JsonObject? RopeParameters => json["rope_parameters"] as JsonObject;
 
-        public double RopeTheta(double missing) => RopeParameters is { } rope ? Number(rope, "rope_theta", missing) : Number("rope_theta", missing);
+        public double RopeTheta(double missing) => RopeParameters is { } rope
+            ? Number(rope, "rope_theta", Number("rope_theta", missing))
+            : Number("rope_theta", missing);
+
+        public double RotaryFraction(double missing) => RopeParameters is { } rope ? Number(rope, "partial_rotary_factor", missing) : missing;
 
         public RopeScaling? RopeScaling()
         {
             if ((RopeParameters ?? json["rope_scaling"]) is not JsonObject scaling) return null;
             var kind = (scaling["rope_type"] ?? scaling["type"])?.GetValue<string>() ?? "default";
+            var factor = Number(scaling, "factor", kind == "llama3" ? 8 : 1);
             return kind switch
             {
                 "default" => null,
-                "linear" => new RopeScaling(kind, Number(scaling, "factor", 1)),
-                "llama3" => new RopeScaling(kind, Number(scaling, "factor", 8), Number(scaling, "low_freq_factor", 1), Number(scaling, "high_freq_factor", 4),
+                "linear" or "dynamic" => new RopeScaling(kind, factor),
+                "llama3" => new RopeScaling(kind, factor, Number(scaling, "low_freq_factor", 1), Number(scaling, "high_freq_factor", 4),
                     (int)Number(scaling, "original_max_position_embeddings", 8192)),
-                _ => throw new ModelConfigException($"{path}: rope scaling {kind} is not supported; supported are linear and llama3."),
+                "yarn" => new RopeScaling(kind, factor, OriginalMaxPositions: (int)Number(scaling, "original_max_position_embeddings", 0))
+                {
+                    FastTurns = Number(scaling, "beta_fast", 32),
+                    SlowTurns = Number(scaling, "beta_slow", 1),
+                    WholeBand = scaling["truncate"]?.GetValue<bool>() ?? true,
+                    AttentionFactor = Number(scaling, "attention_factor", YarnAttention(scaling, factor)),
+                },
+                _ => throw new ModelConfigException($"{path}: rope scaling {kind} is not supported; supported are linear, dynamic, yarn and llama3."),
             };
+        }
+
+        /// <summary>0.1·ln(factor) + 1 (Peng et al. 2023, arXiv 2309.00071, section 3.4), or DeepSeek's quotient of two such numbers.</summary>
+        double YarnAttention(JsonObject scaling, double factor)
+        {
+            double Magnitude(double scale) => factor <= 1 ? 1 : 0.1 * scale * Math.Log(factor) + 1;
+            var (scale, allDimensions) = (Number(scaling, "mscale", 0), Number(scaling, "mscale_all_dim", 0));
+            return scale != 0 && allDimensions != 0 ? Magnitude(scale) / Magnitude(allDimensions) : Magnitude(1);
         }
     }
 }

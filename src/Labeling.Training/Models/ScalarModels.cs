@@ -65,6 +65,8 @@ public abstract class ScalarModel : IDisposable
         return Heads == 1 ? score : score.mean([0], keepdim: true);
     }
 
+    internal Decoder Body => body;
+
     /// <summary>One number per token, shift included: [batch, time].</summary>
     private protected Tensor Scores(Tensor ids, Tensor? attentionMask)
     {
@@ -88,9 +90,10 @@ public abstract class ScalarModel : IDisposable
 
     Tensor Shifted(Tensor scores) => Config.RewardShift == 0 ? scores : scores + Config.RewardShift;
 
-    private protected static T LoadFolder<T>(string folder, Func<ModelConfig, Weights, WeightSource, T> make)
+    private protected static T LoadFolder<T>(string folder, Func<ModelConfig, Weights, WeightSource, T> make, Func<ModelConfig, ModelConfig>? change = null)
     {
         var config = ModelConfig.Load(folder);
+        if (change is not null) config = change(config);
         using var checkpoint = HfWeights.Open(folder, config);
         var weights = new Weights();
         try
@@ -160,7 +163,10 @@ public sealed class RewardModel : ScalarModel
     /// <param name="folder">The folder.</param>
     /// <exception cref="ModelConfigException">config.json is missing, damaged or unsupported.</exception>
     /// <exception cref="SafetensorsException">Weights are missing (for example score.weight), damaged or of the wrong shape.</exception>
-    public static RewardModel Load(string folder) => LoadFolder(folder, (config, weights, source) =>
+    public static RewardModel Load(string folder) => Load(folder, config => config);
+
+    /// <summary>The same with a change to what config.json says.</summary>
+    internal static RewardModel Load(string folder, Func<ModelConfig, ModelConfig> change) => LoadFolder(folder, (config, weights, source) =>
     {
         var path = Path.Combine(folder, HeadsFile);
         if (!File.Exists(path)) return new RewardModel(config, weights, source, source);
@@ -173,7 +179,7 @@ public sealed class RewardModel : ScalarModel
             file.CopyTo(name, heads);
             return weights.Add(name, heads);
         }, (int)stored.shape[0]);
-    });
+    }, change);
 
     /// <summary>Rewards at each row's last real token, <see cref="ModelConfig.RewardShift"/> included.</summary>
     /// <param name="ids">int64 [batch, time].</param>

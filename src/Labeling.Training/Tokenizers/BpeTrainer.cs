@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
@@ -34,11 +35,15 @@ public static class BpeTrainer
 
     /// <summary>Trains on <paramref name="texts"/> until the vocabulary, control tokens included, has <paramref name="vocabSize"/> entries or no pair occurs twice.</summary>
     /// <exception cref="ArgumentException">The vocabulary cannot hold the 256 bytes and the control tokens, or the layout is inconsistent.</exception>
-    public static Tokenizer Train(IEnumerable<string> texts, int vocabSize, TokenizerLayout? layout = null)
+    /// <param name="texts">What to learn from.</param>
+    /// <param name="vocabSize">Entries of the vocabulary, control tokens included.</param>
+    /// <param name="layout">Control tokens and chat template; null for one token per role.</param>
+    /// <param name="threads">Most threads that count at once; 0 for one per processor. The result is the same at any number.</param>
+    public static Tokenizer Train(IEnumerable<string> texts, int vocabSize, TokenizerLayout? layout = null, int threads = 0)
     {
         layout ??= TokenizerLayout.RoleTokens;
         Check(vocabSize, layout);
-        var words = CountPieces(texts);
+        var words = CountPieces(texts, threads);
         var tokens = new List<byte[]>(Enumerable.Range(0, 256).Select(b => new[] { (byte)b }));
         var merges = LearnMerges(words, tokens, vocabSize - layout.Special.Count);
         var (file, config) = Write(tokens, merges, layout);
@@ -64,36 +69,91 @@ public static class BpeTrainer
         }
     }
 
-    private static List<(int[] Symbols, long Count)> CountPieces(IEnumerable<string> texts)
+    /// <summary>How often each piece occurs, in the order of the pieces: independent of who counted what.</summary>
+    private static List<(int[] Symbols, long Count)> CountPieces(IEnumerable<string> texts, int threads)
     {
-        var split = new PreTokenizer([PreTokenizer.Gpt2()], addPrefixSpace: false);
-        var counts = new Dictionary<string, long>(StringComparer.Ordinal);
-        foreach (var text in texts)
-        {
-            foreach (var piece in split.Split(text))
+        var all = new Dictionary<string, long>(StringComparer.Ordinal);
+        Parallel.ForEach(texts.SelectMany(Chunks), new ParallelOptions { MaxDegreeOfParallelism = threads > 0 ? threads : -1 },
+            () => new Dictionary<string, long>(StringComparer.Ordinal),
+            (chunk, _, counts) =>
             {
-                System.Runtime.InteropServices.CollectionsMarshal.GetValueRefOrAddDefault(counts, piece, out _)++;
+                Count(chunk, counts);
+                return counts;
+            },
+            counts =>
+            {
+                lock (all)
+                {
+                    foreach (var (piece, count) in counts)
+                    {
+                        CollectionsMarshal.GetValueRefOrAddDefault(all, piece, out _) += count;
+                    }
+                }
+            });
+        return [.. all.OrderBy(c => c.Key, StringComparer.Ordinal).Select(c => (Encoding.UTF8.GetBytes(c.Key).Select(b => (int)b).ToArray(), c.Value))];
+    }
+
+    private static void Count(string text, Dictionary<string, long> counts)
+    {
+        var bySpan = counts.GetAlternateLookup<ReadOnlySpan<char>>();
+        if (!text.AsSpan().ContainsAnyInRange('\ud800', '\udfff'))
+        {
+            foreach (var match in PreTokenizer.Gpt2().EnumerateMatches(text))
+            {
+                CollectionsMarshal.GetValueRefOrAddDefault(bySpan, text.AsSpan(match.Index, match.Length), out _)++;
+            }
+            return;
+        }
+        foreach (var (from, to) in TextPattern.Of(PreTokenizer.Gpt2()).Matches(text))
+        {
+            CollectionsMarshal.GetValueRefOrAddDefault(bySpan, text.AsSpan(from, to - from), out _)++;
+        }
+    }
+
+    /// <summary>
+    /// Long texts in parts, so that several threads share one: cut behind a line break between two characters that are not white space, where the
+    /// pieces end anyway.
+    /// </summary>
+    private static IEnumerable<string> Chunks(string text)
+    {
+        const int length = 1 << 19;
+        var from = 0;
+        for (var at = length; at < text.Length - 1; at++)
+        {
+            if (text[at] == '\n' && !char.IsWhiteSpace(text[at - 1]) && !char.IsWhiteSpace(text[at + 1]))
+            {
+                yield return text[from..(at + 1)];
+                from = at + 1;
+                at += length;
             }
         }
-        return [.. counts.OrderBy(c => c.Key, StringComparer.Ordinal).Select(c => (Encoding.UTF8.GetBytes(c.Key).Select(b => (int)b).ToArray(), c.Value))];
+        if (from < text.Length)
+        {
+            yield return text[from..];
+        }
     }
 
     private static List<(int Left, int Right)> LearnMerges(List<(int[] Symbols, long Count)> words, List<byte[]> tokens, int size)
     {
-        var counts = new Dictionary<(int, int), long>();
-        var places = new Dictionary<(int, int), HashSet<int>>();
+        var counts = new Dictionary<long, long>();
+        var places = new Dictionary<long, List<int>>();
+        var lengths = words.Select(w => w.Symbols.Length).ToArray();
         for (var w = 0; w < words.Count; w++)
         {
-            AddPairs(w, words[w].Symbols, words[w].Count);
+            for (var i = 0; i + 1 < lengths[w]; i++)
+            {
+                Add(w, words[w].Symbols[i], words[w].Symbols[i + 1]);
+            }
         }
-        var queue = new PriorityQueue<(int Left, int Right), (long MinusCount, int Left, int Right)>();
+        var queue = new PriorityQueue<long, (long MinusCount, long Pair)>();
         foreach (var (pair, count) in counts)
         {
-            queue.Enqueue(pair, (-count, pair.Item1, pair.Item2));
+            queue.Enqueue(pair, (-count, pair));
         }
         var merges = new List<(int, int)>();
         // Two different merges may spell the same bytes ("a"+"bc", "ab"+"c"): they share one token.
         var known = tokens.Select((t, id) => (t, id)).ToDictionary(x => ByteLevel.ToText(x.t), x => x.id, StringComparer.Ordinal);
+        var changed = new HashSet<long>();
         while (tokens.Count < size && queue.TryDequeue(out var pair, out var priority))
         {
             var count = counts.GetValueOrDefault(pair);
@@ -102,7 +162,7 @@ public static class BpeTrainer
                 // The count fell since it was queued: queue it again with what it is now.
                 if (count > 1)
                 {
-                    queue.Enqueue(pair, (-count, pair.Left, pair.Right));
+                    queue.Enqueue(pair, (-count, pair));
                 }
                 continue;
             }
@@ -110,70 +170,72 @@ public static class BpeTrainer
             {
                 break;
             }
-            byte[] joined = [.. tokens[pair.Left], .. tokens[pair.Right]];
+            var (left, right) = ((int)(pair >> 32), (int)pair);
+            byte[] joined = [.. tokens[left], .. tokens[right]];
             if (!known.TryGetValue(ByteLevel.ToText(joined), out var id))
             {
                 known[ByteLevel.ToText(joined)] = id = tokens.Count;
                 tokens.Add(joined);
             }
-            merges.Add(pair);
-            var changed = new HashSet<(int, int)>();
-            foreach (var w in places[pair].Order().ToArray())
+            merges.Add((left, right));
+            changed.Clear();
+            var holders = places[pair];
+            places.Remove(pair);
+            foreach (var w in holders)
             {
-                var (symbols, times) = words[w];
-                AddPairs(w, symbols, -times);
-                var merged = Merge(symbols, pair, id);
-                words[w] = (merged, times);
-                AddPairs(w, merged, times);
-                for (var i = 0; i + 1 < merged.Length; i++)
-                {
-                    if (merged[i] == id || merged[i + 1] == id)
-                    {
-                        changed.Add((merged[i], merged[i + 1]));
-                    }
-                }
+                Merge(w, left, right, id);
             }
-            foreach (var c in changed)
+            counts.Remove(pair);
+            foreach (var c in changed.Where(c => c != pair))
             {
-                queue.Enqueue(c, (-counts[c], c.Item1, c.Item2));
+                queue.Enqueue(c, (-counts[c], c));
             }
         }
         return merges;
 
-        void AddPairs(int word, int[] symbols, long times)
+        void Add(int word, int left, int right)
         {
-            for (var i = 0; i + 1 < symbols.Length; i++)
+            var pair = BpeMerges.Key(left, right);
+            CollectionsMarshal.GetValueRefOrAddDefault(counts, pair, out _) += words[word].Count;
+            ref var list = ref CollectionsMarshal.GetValueRefOrAddDefault(places, pair, out _);
+            list ??= [];
+            // A word is looked through as a whole: it need not be listed twice in a row.
+            if (list.Count == 0 || list[^1] != word)
             {
-                var pair = (symbols[i], symbols[i + 1]);
-                counts[pair] = counts.GetValueOrDefault(pair) + times;
-                if (times > 0)
-                {
-                    if (!places.TryGetValue(pair, out var set))
-                    {
-                        places[pair] = set = [];
-                    }
-                    set.Add(word);
-                }
+                list.Add(word);
             }
         }
-    }
 
-    private static int[] Merge(int[] symbols, (int Left, int Right) pair, int id)
-    {
-        var merged = new List<int>(symbols.Length);
-        for (var i = 0; i < symbols.Length; i++)
+        void Merge(int word, int left, int right, int id)
         {
-            if (i + 1 < symbols.Length && symbols[i] == pair.Left && symbols[i + 1] == pair.Right)
+            var symbols = words[word].Symbols;
+            ref var length = ref lengths[word];
+            for (var i = 0; i + 1 < length; i++)
             {
-                merged.Add(id);
-                i++;
-            }
-            else
-            {
-                merged.Add(symbols[i]);
+                if (symbols[i] != left || symbols[i + 1] != right)
+                {
+                    continue;
+                }
+                if (i > 0)
+                {
+                    Replace(word, BpeMerges.Key(symbols[i - 1], left), symbols[i - 1], id);
+                }
+                if (i + 2 < length)
+                {
+                    Replace(word, BpeMerges.Key(right, symbols[i + 2]), id, symbols[i + 2]);
+                }
+                symbols[i] = id;
+                symbols.AsSpan((i + 2)..length).CopyTo(symbols.AsSpan(i + 1));
+                length--;
             }
         }
-        return [.. merged];
+
+        void Replace(int word, long old, int left, int right)
+        {
+            CollectionsMarshal.GetValueRefOrAddDefault(counts, old, out _) -= words[word].Count;
+            Add(word, left, right);
+            changed.Add(BpeMerges.Key(left, right));
+        }
     }
 
     private static (byte[] File, byte[] Config) Write(List<byte[]> tokens, List<(int Left, int Right)> merges, TokenizerLayout layout)

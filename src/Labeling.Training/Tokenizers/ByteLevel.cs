@@ -37,6 +37,9 @@ internal static class ByteLevel
         return bytes;
     }
 
+    /// <summary>The bytes a token text stands for; text outside the 256 characters stands for itself.</summary>
+    public static byte[] BytesOrUtf8(string tokenText) => ToBytes(tokenText) ?? Encoding.UTF8.GetBytes(tokenText);
+
     private static char[] BuildTable()
     {
         var table = new char[256];

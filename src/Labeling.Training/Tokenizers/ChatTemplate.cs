@@ -37,7 +37,11 @@ public sealed class ChatTemplate
     public ChatTemplate(string template, string? bosToken, string? eosToken)
         : this(template, Tokens(bosToken, eosToken)) { }
 
-    private ChatTemplate(string template, IReadOnlyDictionary<string, string> specialTokens)
+    /// <summary>Reads a template.</summary>
+    /// <param name="template">The Jinja source.</param>
+    /// <param name="specialTokens">Variables for special tokens: <c>bos_token</c>, <c>eos_token</c>, ...</param>
+    /// <exception cref="ChatTemplateException">The source is not valid, or uses a part of Jinja that is not supported.</exception>
+    public ChatTemplate(string template, IReadOnlyDictionary<string, string> specialTokens)
     {
         ArgumentNullException.ThrowIfNull(template);
         Source = template;
@@ -89,14 +93,41 @@ public sealed class ChatTemplate
     public string Render(IReadOnlyList<ChatMessage> messages, bool addGenerationPrompt)
     {
         ArgumentNullException.ThrowIfNull(messages);
+        return Render(messages.Select(object? (m) => new TemplateMap { ["role"] = m.Role, ["content"] = m.Content }).ToList(), addGenerationPrompt, null).Text;
+    }
+
+    /// <summary>Renders a conversation with whatever else the template knows: tool calls, parts of content, tools, documents, dates, switches.</summary>
+    /// <param name="messages">A JSON array of messages, oldest first.</param>
+    /// <param name="addGenerationPrompt">Whether to end with the opening of the assistant's turn.</param>
+    /// <param name="variables">More variables by name, for example <c>tools</c>, <c>documents</c>, <c>date_string</c>, <c>enable_thinking</c>.</param>
+    /// <returns>The text to tokenize.</returns>
+    /// <exception cref="ChatTemplateException">The template refuses the conversation.</exception>
+    public string Render(JsonElement messages, bool addGenerationPrompt, IReadOnlyDictionary<string, JsonElement>? variables = null) =>
+        Render(ChatTemplateJson.Read(messages), addGenerationPrompt, variables).Text;
+
+    /// <summary>Renders a conversation and says which of its text the assistant wrote.</summary>
+    /// <param name="messages">The turns, oldest first.</param>
+    /// <param name="addGenerationPrompt">Whether to end with the opening of the assistant's turn.</param>
+    /// <returns>The text, and the stretches (start and end) that the template puts between <c>generation</c> and <c>endgeneration</c>.</returns>
+    /// <exception cref="ChatTemplateException">The template refuses the conversation.</exception>
+    internal (string Text, IReadOnlyList<(int From, int To)> Generated) RenderMarked(IReadOnlyList<ChatMessage> messages, bool addGenerationPrompt) =>
+        Render(messages.Select(object? (m) => new TemplateMap { ["role"] = m.Role, ["content"] = m.Content }).ToList(), addGenerationPrompt, null);
+
+    private (string Text, IReadOnlyList<(int From, int To)> Generated) Render(object? messages, bool addGenerationPrompt, IReadOnlyDictionary<string, JsonElement>? variables)
+    {
         TemplateScope globals = new(null);
+        foreach ((string name, TemplateFunction function) in ChatTemplateFunctions.All)
+            globals.Set(name, function);
         foreach ((string name, string text) in _specialTokens)
             globals.Set(name, text);
-        globals.Set("messages", messages.Select(object? (m) => new TemplateMap { ["role"] = m.Role, ["content"] = m.Content }).ToList());
-        globals.Set("add_generation_prompt", addGenerationPrompt);
         globals.Set("tools", null);
         globals.Set("documents", null);
-        return new ChatTemplateEvaluator().Render(_nodes, globals);
+        foreach ((string name, JsonElement value) in variables ?? new Dictionary<string, JsonElement>())
+            globals.Set(name, ChatTemplateJson.Read(value));
+        globals.Set("messages", messages);
+        globals.Set("add_generation_prompt", addGenerationPrompt);
+        ChatTemplateEvaluator evaluator = new();
+        return (evaluator.Render(_nodes, globals), evaluator.Generated);
     }
 
     private static Dictionary<string, string> Tokens(string? bos, string? eos)

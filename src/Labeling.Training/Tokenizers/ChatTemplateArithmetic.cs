@@ -11,8 +11,12 @@ internal static class ChatTemplateArithmetic
             throw Error(line, $"'{((left as TemplateUndefined) ?? (TemplateUndefined)right!).Name}' is undefined");
         if (op == "+" && left is string a && right is string b)
             return a + b;
-        if (op == "+" && left is List<object?> x && right is List<object?> y)
+        if (op == "+" && left is TemplateTuple && right is TemplateTuple)
+            return new TemplateTuple(((List<object?>)left).Concat((List<object?>)right));
+        if (op == "+" && left is List<object?> x and not TemplateTuple && right is List<object?> y and not TemplateTuple)
             return x.Concat(y).ToList();
+        if (op == "%" && left is string pattern)
+            return ChatTemplateFormat.Percent(pattern, right is TemplateTuple values ? values : [right]);
         if (op == "*" && left is string or List<object?> && right is long or bool)
             return Repeat(left!, ChatTemplateValues.ToLong(right), line);
         if (op == "*" && right is string or List<object?> && left is long or bool)

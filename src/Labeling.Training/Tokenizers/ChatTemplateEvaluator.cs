@@ -8,14 +8,17 @@ internal sealed class ChatTemplateEvaluator
 {
     private enum Flow { Next, Break, Continue }
 
+    private readonly List<(int From, int To)> _generated = [];
+    private StringBuilder? _whole;
+
+    /// <summary>Stretches of the text between <c>generation</c> and <c>endgeneration</c>.</summary>
+    public IReadOnlyList<(int From, int To)> Generated => _generated;
+
     public string Render(IReadOnlyList<TemplateNode> nodes, TemplateScope globals)
     {
-        TemplateScope builtIn = globals;
-        foreach ((string name, TemplateFunction function) in ChatTemplateFunctions.All)
-            builtIn.Set(name, function);
-        StringBuilder output = new();
-        Run(nodes, new TemplateScope(builtIn), output);
-        return output.ToString();
+        _whole = new StringBuilder();
+        Run(nodes, new TemplateScope(globals), _whole);
+        return _whole.ToString();
     }
 
     private Flow Run(IReadOnlyList<TemplateNode> nodes, TemplateScope scope, StringBuilder output)
@@ -53,19 +56,43 @@ internal sealed class ChatTemplateEvaluator
                 RunSet(set, scope);
                 break;
             case SetBlockNode set:
-                StringBuilder captured = new();
-                Run(set.Body, new TemplateScope(scope), captured);
-                scope.Set(set.Target, captured.ToString());
+                scope.Set(set.Target, Captured(set.Body, set.Value, scope));
+                break;
+            case FilterNode filter:
+                output.Append(ChatTemplateValues.Print(Captured(filter.Body, filter.Value, scope)));
+                break;
+            case CallNode call:
+                output.Append(ChatTemplateValues.Print(Call(call.Call, scope, Macro(call.Body, scope))));
                 break;
             case MacroNode macro:
                 scope.Set(macro.Name, Macro(macro, scope));
                 break;
-            case GroupNode group:
-                return Run(group.Body, scope, output);
+            case GenerationNode generation:
+                int from = output.Length;
+                Flow flow = Run(generation.Body, scope, output);
+                // Inside a macro or a captured block, the place in the whole text is not known.
+                if (output == _whole && output.Length > from)
+                    _generated.Add((from, output.Length));
+                return flow;
+            case WithNode with:
+                TemplateScope inner = new(scope);
+                foreach (SetNode variable in with.Variables)
+                    inner.Set(variable.Targets[0], Evaluate(variable.Value, scope));
+                return Run(with.Body, inner, output);
             case LoopControlNode control:
                 return control.Break ? Flow.Break : Flow.Continue;
         }
         return Flow.Next;
+    }
+
+    /// <summary>The rendered body, after the filters it goes through.</summary>
+    private object? Captured(IReadOnlyList<TemplateNode> body, TemplateExpression value, TemplateScope scope)
+    {
+        StringBuilder captured = new();
+        Run(body, new TemplateScope(scope), captured);
+        TemplateScope named = new(scope);
+        named.Set(FilterNode.CapturedBody, captured.ToString());
+        return Evaluate(value, named);
     }
 
     private void RunLoop(ForNode loop, TemplateScope scope, StringBuilder output)
@@ -80,10 +107,22 @@ internal sealed class ChatTemplateEvaluator
             }).ToList();
         if (items.Count == 0)
             Run(loop.Else, new TemplateScope(scope), output);
+        List<object?>? before = null;
+        TemplateFunction changed = (arguments, _) =>
+        {
+            bool same = before is not null && ChatTemplateValues.AreEqual(before, arguments.ToList());
+            before = arguments.ToList();
+            return !same;
+        };
+        int depth = scope.TryGet("loop", out object? around) && around is TemplateMap outer && outer.TryGet("depth", out object? levels) ? (int)(long)levels! : 0;
         for (int i = 0; i < items.Count; i++)
         {
             TemplateScope body = new(scope);
-            body.Set("loop", LoopVariable(items, i));
+            TemplateMap variable = LoopVariable(items, i);
+            variable["changed"] = changed;
+            variable["depth"] = depth + 1L;
+            variable["depth0"] = (long)depth;
+            body.Set("loop", variable);
             Bind(loop.Targets, items[i], body);
             if (Run(loop.Body, body, output) == Flow.Break)
                 return;
@@ -144,6 +183,8 @@ internal sealed class ChatTemplateEvaluator
                 : new TemplateUndefined(name);
             body.Set(name, value);
         }
+        if (named.TryGetValue("caller", out object? caller))
+            body.Set("caller", caller);
         if (positional.Count > macro.Parameters.Count)
             throw ChatTemplateValues.Error($"the macro '{macro.Name}' takes {macro.Parameters.Count} values, not {positional.Count}");
         StringBuilder output = new();
@@ -159,6 +200,7 @@ internal sealed class ChatTemplateEvaluator
         {
             LiteralExpression e => e.Value,
             NameExpression e => scope.TryGet(e.Name, out object? value) ? value : new TemplateUndefined(e.Name),
+            ListExpression { Tuple: true } e => new TemplateTuple(e.Items.Select(i => Evaluate(i, scope))),
             ListExpression e => e.Items.Select(i => Evaluate(i, scope)).ToList(),
             MapExpression e => Map(e, scope),
             AttributeExpression e => ChatTemplateValues.Attribute(Evaluate(e.Target, scope), e.Name),
@@ -191,12 +233,15 @@ internal sealed class ChatTemplateEvaluator
         return map;
     }
 
-    private object? Call(CallExpression call, TemplateScope scope)
+    private object? Call(CallExpression call, TemplateScope scope, TemplateFunction? caller = null)
     {
         object? target = Evaluate(call.Target, scope);
         if (target is not TemplateFunction function)
             throw new ChatTemplateException($"Chat template, line {call.Line}: {Describe(call.Target)} is not a function.");
-        return function(Positional(call.Arguments, scope), Named(call.Arguments, scope));
+        Dictionary<string, object?> named = Named(call.Arguments, scope);
+        if (caller is not null)
+            named["caller"] = caller;
+        return function(Positional(call.Arguments, scope), named);
     }
 
     private static string Describe(TemplateExpression expression) => expression switch

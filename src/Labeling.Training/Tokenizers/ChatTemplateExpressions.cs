@@ -24,7 +24,7 @@ internal sealed partial class ChatTemplateParser
                 break;
             items.Add(conditional ? ParseExpression() : ParseOr());
         }
-        return new ListExpression(items, line);
+        return new ListExpression(items, true, line);
     }
 
     private TemplateExpression ParseExpression()
@@ -155,7 +155,7 @@ internal sealed partial class ChatTemplateParser
     private TemplateExpression ParseParentheses()
     {
         int line = tokens[_position++].Line;
-        TemplateExpression value = Current.IsOperator(")") ? new ListExpression([], line) : ParseTuple();
+        TemplateExpression value = Current.IsOperator(")") ? new ListExpression([], true, line) : ParseTuple();
         ExpectOperator(")");
         return value;
     }
@@ -171,7 +171,7 @@ internal sealed partial class ChatTemplateParser
                 ExpectOperator(",");
         }
         _position++;
-        return new ListExpression(items, line);
+        return new ListExpression(items, false, line);
     }
 
     private MapExpression ParseMap()

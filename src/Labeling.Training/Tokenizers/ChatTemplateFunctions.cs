@@ -8,7 +8,7 @@ internal static class ChatTemplateFunctions
         ("raise_exception", (a, _) => throw new ChatTemplateException(ChatTemplateValues.Print(a.Count > 0 ? a[0] : ""))),
         ("namespace", Namespace),
         ("range", Range),
-        ("dict", (_, named) => Map(named)),
+        ("dict", Map),
         ("strftime_now", (a, _) => StrftimeNow(a.Count > 0 ? a[0] as string ?? "" : "")),
     ];
 
@@ -23,9 +23,12 @@ internal static class ChatTemplateFunctions
         return ns;
     }
 
-    private static TemplateMap Map(IReadOnlyDictionary<string, object?> named)
+    private static TemplateMap Map(IReadOnlyList<object?> positional, IReadOnlyDictionary<string, object?> named)
     {
         TemplateMap map = [];
+        foreach (TemplateMap given in positional.OfType<TemplateMap>())
+            foreach ((string key, object? value) in given)
+                map[key] = value;
         foreach ((string key, object? value) in named)
             map[key] = value;
         return map;
@@ -63,7 +66,10 @@ internal static class ChatTemplateFunctions
                 text.Append(format[i]);
                 continue;
             }
-            text.Append(format[++i] switch
+            // A minus sign leaves out the leading zero.
+            bool bare = format[i + 1] == '-' && i + 2 < format.Length;
+            i += bare ? 2 : 1;
+            string part = format[i] switch
             {
                 'Y' => now.ToString("yyyy"),
                 'm' => now.ToString("MM"),
@@ -76,9 +82,16 @@ internal static class ChatTemplateFunctions
                 'M' => now.ToString("mm"),
                 'S' => now.ToString("ss"),
                 'y' => now.ToString("yy"),
+                'I' => now.ToString("hh"),
+                'p' => now.Hour < 12 ? "AM" : "PM",
+                'j' => now.DayOfYear.ToString("000"),
+                'e' => now.Day.ToString().PadLeft(2),
+                'F' => now.ToString("yyyy-MM-dd"),
+                'T' => now.ToString("HH:mm:ss"),
                 '%' => "%",
                 var other => throw ChatTemplateValues.Error($"strftime_now does not know %{other}"),
-            });
+            };
+            text.Append(bare && part.Length > 1 ? part.TrimStart('0', ' ') : part);
         }
         return text.ToString();
     }

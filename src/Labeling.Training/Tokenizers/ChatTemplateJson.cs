@@ -1,61 +1,115 @@
 using System.Globalization;
 using System.Text;
+using System.Text.Json;
 
 namespace Labeling.Training.Tokenizers;
 
 /// <summary>The <c>tojson</c> filter as Hugging Face's templates have it: Python's json.dumps with ensure_ascii off.</summary>
 internal static class ChatTemplateJson
 {
-    public static string Write(object? value, object? indent)
+    /// <summary>JSON as the values a template works with.</summary>
+    public static object? Read(JsonElement json)
     {
-        StringBuilder json = new();
-        int? width = indent is null ? null : Math.Clamp(ChatTemplateValues.ToInt(indent, "the indent of tojson"), 0, 100);
-        Write(value, json, width, 0);
-        return json.ToString();
-    }
-
-    private static void Write(object? value, StringBuilder json, int? indent, int depth)
-    {
-        switch (value)
+        switch (json.ValueKind)
         {
-            case null: json.Append("null"); break;
-            case bool b: json.Append(b ? "true" : "false"); break;
-            case long n: json.Append(n.ToString(CultureInfo.InvariantCulture)); break;
-            case double d: json.Append(ChatTemplateValues.FloatText(d)); break;
-            case string s: WriteText(s, json); break;
-            case List<object?> list:
-                WriteItems(list, '[', ']', item => Write(item, json, indent, depth + 1), json, indent, depth);
-                break;
-            case TemplateMap map:
-                WriteItems(map.ToList(), '{', '}', entry =>
-                {
-                    WriteText(entry.Key, json);
-                    json.Append(": ");
-                    Write(entry.Value, json, indent, depth + 1);
-                }, json, indent, depth);
-                break;
-            default:
-                throw ChatTemplateValues.Error($"a {ChatTemplateValues.TypeName(value)} cannot be written as JSON");
+            case JsonValueKind.String: return json.GetString();
+            case JsonValueKind.True: return true;
+            case JsonValueKind.False: return false;
+            case JsonValueKind.Number: return json.TryGetInt64(out long integer) ? (object)integer : json.GetDouble();
+            case JsonValueKind.Array: return json.EnumerateArray().Select(Read).ToList();
+            case JsonValueKind.Object:
+                TemplateMap map = [];
+                foreach (JsonProperty property in json.EnumerateObject())
+                    map[property.Name] = Read(property.Value);
+                return map;
+            default: return null;
         }
     }
 
-    private static void WriteItems<T>(List<T> items, char open, char close, Action<T> write, StringBuilder json, int? indent, int depth)
+    /// <summary>The filter with its arguments, in the order of transformers: ensure_ascii, indent, separators, sort_keys.</summary>
+    public static string Write(object? value, IReadOnlyList<object?> positional, IReadOnlyDictionary<string, object?> named)
     {
-        json.Append(open);
-        for (int i = 0; i < items.Count; i++)
+        object? Argument(int at, string name) => at < positional.Count ? positional[at] : named.GetValueOrDefault(name);
+        // Jinja's own filter has the indent first, and templates write it so.
+        object? indent = positional is [long or string] ? positional[0] : Argument(1, "indent");
+        Writer writer = new()
         {
-            if (i > 0)
-                json.Append(indent is null ? ", " : ",");
-            if (indent is { } width)
-                json.Append('\n').Append(' ', width * (depth + 1));
-            write(items[i]);
-        }
-        if (indent is { } outer && items.Count > 0)
-            json.Append('\n').Append(' ', outer * depth);
-        json.Append(close);
+            Ascii = positional is not [long or string] && ChatTemplateValues.IsTrue(Argument(0, "ensure_ascii")),
+            Indent = indent is null ? null : indent as string ?? new string(' ', Math.Clamp(ChatTemplateValues.ToInt(indent, "the indent of tojson"), 0, 100)),
+            SortKeys = ChatTemplateValues.IsTrue(Argument(3, "sort_keys")),
+        };
+        if (writer.Indent is not null)
+            writer.Comma = ",";
+        if (Argument(2, "separators") is List<object?> { Count: 2 } separators)
+            (writer.Comma, writer.Colon) = (ChatTemplateValues.Print(separators[0]), ChatTemplateValues.Print(separators[1]));
+        writer.Write(value, 0);
+        return writer.ToString();
     }
 
-    private static void WriteText(string text, StringBuilder json)
+    private sealed class Writer
+    {
+        private readonly StringBuilder _json = new();
+
+        public bool Ascii { get; init; }
+        public string? Indent { get; init; }
+        public bool SortKeys { get; init; }
+        public string Comma { get; set; } = ", ";
+        public string Colon { get; set; } = ": ";
+
+        public override string ToString() => _json.ToString();
+
+        public void Write(object? value, int depth)
+        {
+            System.Runtime.CompilerServices.RuntimeHelpers.EnsureSufficientExecutionStack();
+            switch (value)
+            {
+                case null: _json.Append("null"); break;
+                case bool b: _json.Append(b ? "true" : "false"); break;
+                case long n: _json.Append(n.ToString(CultureInfo.InvariantCulture)); break;
+                case double d: _json.Append(ChatTemplateValues.FloatText(d)); break;
+                case string s: WriteText(s, _json, Ascii); break;
+                case List<object?> list:
+                    WriteItems(list, '[', ']', item => Write(item, depth + 1), depth);
+                    break;
+                case TemplateMap map:
+                    WriteItems(SortKeys ? map.OrderBy(e => e.Key, StringComparer.Ordinal).ToList() : map.ToList(), '{', '}', entry =>
+                    {
+                        WriteText(entry.Key, _json, Ascii);
+                        _json.Append(Colon);
+                        Write(entry.Value, depth + 1);
+                    }, depth);
+                    break;
+                default:
+                    throw ChatTemplateValues.Error($"a {ChatTemplateValues.TypeName(value)} cannot be written as JSON");
+            }
+        }
+
+        private void WriteItems<T>(List<T> items, char open, char close, Action<T> write, int depth)
+        {
+            _json.Append(open);
+            for (int i = 0; i < items.Count; i++)
+            {
+                if (i > 0)
+                    _json.Append(Comma);
+                NewLine(depth + 1);
+                write(items[i]);
+            }
+            if (items.Count > 0)
+                NewLine(depth);
+            _json.Append(close);
+        }
+
+        private void NewLine(int depth)
+        {
+            if (Indent is null)
+                return;
+            _json.Append('\n');
+            for (int i = 0; i < depth; i++)
+                _json.Append(Indent);
+        }
+    }
+
+    private static void WriteText(string text, StringBuilder json, bool ascii)
     {
         json.Append('"');
         foreach (char c in text)
@@ -70,6 +124,7 @@ internal static class ChatTemplateJson
                 '\b' => "\\b",
                 '\f' => "\\f",
                 < ' ' => $"\\u{(int)c:x4}",
+                > '~' when ascii => $"\\u{(int)c:x4}",
                 _ => null,
             };
             if (escape is null)

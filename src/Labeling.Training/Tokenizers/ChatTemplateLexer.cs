@@ -173,6 +173,17 @@ internal sealed class ChatTemplateLexer
             while (end < _source.Length && char.IsAsciiDigit(_source[end]))
                 end++;
         }
+        if (end < _source.Length && _source[end] is 'e' or 'E')
+        {
+            int digits = end + 1 < _source.Length && _source[end + 1] is '+' or '-' ? end + 2 : end + 1;
+            if (digits < _source.Length && char.IsAsciiDigit(_source[digits]))
+            {
+                kind = TemplateTokenKind.Float;
+                end = digits;
+                while (end < _source.Length && char.IsAsciiDigit(_source[end]))
+                    end++;
+            }
+        }
         AddSpan(kind, end);
     }
 

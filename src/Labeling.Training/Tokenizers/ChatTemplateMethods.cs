@@ -32,6 +32,14 @@ internal static class ChatTemplateMethods
         "join" => (a, _) => string.Join(s, ChatTemplateValues.Items(a.Count > 0 ? a[0] : null).Select(x =>
             x as string ?? throw ChatTemplateValues.Error($"join needs strings, not {ChatTemplateValues.TypeName(x)}"))),
         "find" => (a, _) => (long)s.IndexOf(Required(a, name), StringComparison.Ordinal),
+        "rfind" => (a, _) => (long)s.LastIndexOf(Required(a, name), StringComparison.Ordinal),
+        "index" => (a, _) => s.IndexOf(Required(a, name), StringComparison.Ordinal) is var at and >= 0 ? (long)at : throw ChatTemplateValues.Error("index() does not find the text"),
+        "format" => (a, n) => ChatTemplateFormat.Braces(s, a, n),
+        "partition" => (a, _) => Partition(s, Required(a, name), fromEnd: false),
+        "rpartition" => (a, _) => Partition(s, Required(a, name), fromEnd: true),
+        "zfill" => (a, _) => s.PadLeft(ChatTemplateValues.ToInt(a.Count > 0 ? a[0] : null, "the width of zfill"), '0'),
+        "isalnum" => (_, _) => s.Length > 0 && s.All(char.IsLetterOrDigit),
+        "isnumeric" => (_, _) => s.Length > 0 && s.All(char.IsNumber),
         "count" => (a, _) => Required(a, name) is { Length: > 0 } part ? (long)((s.Length - s.Replace(part, "", StringComparison.Ordinal).Length) / part.Length) : ChatTemplateValues.Length(s) + 1,
         "isdigit" => (_, _) => s.Length > 0 && s.All(char.IsDigit),
         "isalpha" => (_, _) => s.Length > 0 && s.All(char.IsLetter),
@@ -43,7 +51,7 @@ internal static class ChatTemplateMethods
 
     private static TemplateFunction? OfMap(TemplateMap m, string name) => name switch
     {
-        "items" => (_, _) => m.Select(object? (e) => new List<object?> { e.Key, e.Value }).ToList(),
+        "items" => (_, _) => m.Select(object? (e) => new TemplateTuple([e.Key, e.Value])).ToList(),
         "keys" => (_, _) => m.Keys.Cast<object?>().ToList(),
         "values" => (_, _) => m.Values.ToList(),
         "get" => (a, _) => a.Count > 0 && a[0] is string key && m.TryGet(key, out object? value) ? value : a.Count > 1 ? a[1] : null,
@@ -88,7 +96,7 @@ internal static class ChatTemplateMethods
         if (arguments.Count < 2 || arguments[0] is not string old || arguments[1] is not string replacement)
             throw ChatTemplateValues.Error("replace needs two strings");
         if (old.Length == 0)
-            throw ChatTemplateValues.Error("replace needs something to look for");
+            return replacement + string.Concat(s.EnumerateRunes().Select(r => r + replacement));
         int left = Argument(arguments, named, 2, "count") is { } count ? ChatTemplateValues.ToInt(count, "count") : -1;
         if (left < 0)
             return s.Replace(old, replacement, StringComparison.Ordinal);
@@ -105,10 +113,7 @@ internal static class ChatTemplateMethods
         List<object?> parts = [];
         if (separator is null)
         {
-            parts.AddRange(s.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));
-            if (max >= 0 && parts.Count > max + 1)
-                throw ChatTemplateValues.Error("split with maxsplit needs a separator");
-            return parts;
+            return Words(s, max, fromEnd);
         }
         string sep = (string)separator;
         while (max < 0 || parts.Count < max)
@@ -123,6 +128,34 @@ internal static class ChatTemplateMethods
         if (fromEnd)
             parts.Reverse();
         return parts;
+    }
+
+    /// <summary>Words between white space; after as many as allowed, the rest stays one.</summary>
+    private static List<object?> Words(string s, int max, bool fromEnd)
+    {
+        List<object?> words = [];
+        for (s = fromEnd ? s.TrimEnd() : s.TrimStart(); s.Length > 0;)
+        {
+            int at = fromEnd ? s.Length - 1 : 0;
+            while (at >= 0 && at < s.Length && !char.IsWhiteSpace(s[at]))
+                at += fromEnd ? -1 : 1;
+            if ((max >= 0 && words.Count >= max) || at < 0 || at >= s.Length)
+            {
+                words.Add(fromEnd ? s.TrimStart() : max < 0 ? s : s.TrimEnd());
+                break;
+            }
+            words.Add(fromEnd ? s[(at + 1)..] : s[..at]);
+            s = fromEnd ? s[..at].TrimEnd() : s[at..].TrimStart();
+        }
+        if (fromEnd)
+            words.Reverse();
+        return words;
+    }
+
+    private static TemplateTuple Partition(string s, string separator, bool fromEnd)
+    {
+        int at = fromEnd ? s.LastIndexOf(separator, StringComparison.Ordinal) : s.IndexOf(separator, StringComparison.Ordinal);
+        return at >= 0 ? new([s[..at], separator, s[(at + separator.Length)..]]) : new(fromEnd ? ["", "", s] : [s, "", ""]);
     }
 
     private static List<object?> Lines(string s)

@@ -18,13 +18,26 @@ internal sealed record ForNode(
 internal sealed record SetNode(IReadOnlyList<string> Targets, string? Attribute, TemplateExpression Value, int Line) : TemplateNode;
 
 /// <summary><c>set a</c> ... <c>endset</c>: the rendered body is the value.</summary>
-internal sealed record SetBlockNode(string Target, IReadOnlyList<TemplateNode> Body) : TemplateNode;
+internal sealed record SetBlockNode(string Target, TemplateExpression Value, IReadOnlyList<TemplateNode> Body) : TemplateNode;
+
+/// <summary><c>filter upper</c> ... <c>endfilter</c>: the rendered body goes through filters; in the expression it has the name <see cref="CapturedBody"/>.</summary>
+internal sealed record FilterNode(TemplateExpression Value, IReadOnlyList<TemplateNode> Body) : TemplateNode
+{
+    /// <summary>No template can write this name.</summary>
+    public const string CapturedBody = " body";
+}
+
+/// <summary><c>call(x) f()</c> ... <c>endcall</c>: the macro finds the body as <c>caller</c>.</summary>
+internal sealed record CallNode(MacroNode Body, CallExpression Call) : TemplateNode;
 
 internal sealed record MacroNode(
     string Name, IReadOnlyList<(string Name, TemplateExpression? Default)> Parameters, IReadOnlyList<TemplateNode> Body) : TemplateNode;
 
-/// <summary>A body without an effect of its own: <c>generation</c>, which marks the assistant's words for training masks.</summary>
-internal sealed record GroupNode(IReadOnlyList<TemplateNode> Body) : TemplateNode;
+/// <summary><c>generation</c> marks the assistant's words, which is what a model learns from.</summary>
+internal sealed record GenerationNode(IReadOnlyList<TemplateNode> Body) : TemplateNode;
+
+/// <summary><c>with a = x</c> ... <c>endwith</c>: a scope of its own.</summary>
+internal sealed record WithNode(IReadOnlyList<SetNode> Variables, IReadOnlyList<TemplateNode> Body) : TemplateNode;
 
 internal sealed record LoopControlNode(bool Break) : TemplateNode;
 
@@ -35,7 +48,7 @@ internal sealed record LiteralExpression(object? Value, int Line) : TemplateExpr
 
 internal sealed record NameExpression(string Name, int Line) : TemplateExpression(Line);
 
-internal sealed record ListExpression(IReadOnlyList<TemplateExpression> Items, int Line) : TemplateExpression(Line);
+internal sealed record ListExpression(IReadOnlyList<TemplateExpression> Items, bool Tuple, int Line) : TemplateExpression(Line);
 
 internal sealed record MapExpression(
     IReadOnlyList<(TemplateExpression Key, TemplateExpression Value)> Entries, int Line) : TemplateExpression(Line);

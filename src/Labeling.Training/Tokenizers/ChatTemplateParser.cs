@@ -56,11 +56,19 @@ internal sealed partial class ChatTemplateParser(IReadOnlyList<TemplateToken> to
             case "for": return ParseFor();
             case "set": return ParseSet(keyword.Line);
             case "macro": return ParseMacro();
+            case "call": return ParseCall(keyword.Line);
+            case "with": return ParseWith();
+            case "filter":
+                TemplateExpression filtered = ParseFilters(keyword.Line);
+                EndBlock();
+                List<TemplateNode> captured = ParseUntil("endfilter");
+                Closing("endfilter", "filter");
+                return new FilterNode(filtered, captured);
             case "generation":
                 EndBlock();
                 List<TemplateNode> body = ParseUntil("endgeneration");
                 Closing("endgeneration", "generation");
-                return new GroupNode(body);
+                return new GenerationNode(body);
             case "break" or "continue":
                 if (_loops == 0)
                     throw Error($"'{keyword.Text}' stands outside of a loop");
@@ -69,7 +77,7 @@ internal sealed partial class ChatTemplateParser(IReadOnlyList<TemplateToken> to
             default:
                 throw new ChatTemplateException(
                     $"Chat template, line {keyword.Line}: the statement '{keyword.Text}' is not supported; "
-                    + "supported are if, for, set, macro, break, continue, generation and raw.");
+                    + "supported are if, for, set, macro, call, filter, with, break, continue, generation and raw.");
         }
     }
 
@@ -140,15 +148,61 @@ internal sealed partial class ChatTemplateParser(IReadOnlyList<TemplateToken> to
         }
         if (attribute is not null || targets.Count != 1)
             throw Error($"'set' needs '=' after its target, not {Current}");
+        TemplateExpression value = ParseFiltersAndTests(new NameExpression(FilterNode.CapturedBody, line));
         EndBlock();
         List<TemplateNode> body = ParseUntil("endset");
         Closing("endset", "set");
-        return new SetBlockNode(targets[0], body);
+        return new SetBlockNode(targets[0], value, body);
     }
 
     private MacroNode ParseMacro()
     {
         string name = ExpectName().Text;
+        List<(string, TemplateExpression?)> parameters = ParseParameters();
+        EndBlock();
+        return new MacroNode(name, parameters, ParseDetached("endmacro", "macro"));
+    }
+
+    private CallNode ParseCall(int line)
+    {
+        List<(string, TemplateExpression?)> parameters = Current.IsOperator("(") ? ParseParameters() : [];
+        if (ParseUnary() is not CallExpression call)
+            throw new ChatTemplateException($"Chat template, line {line}: 'call' needs the call of a macro.");
+        EndBlock();
+        return new CallNode(new MacroNode("caller", parameters, ParseDetached("endcall", "call")), call);
+    }
+
+    private WithNode ParseWith()
+    {
+        List<SetNode> variables = [];
+        while (Current.Kind == TemplateTokenKind.Name)
+        {
+            int line = Current.Line;
+            string name = ExpectName().Text;
+            ExpectOperator("=");
+            variables.Add(new SetNode([name], null, ParseExpression(), line));
+            if (Current.IsOperator(","))
+                _position++;
+        }
+        EndBlock();
+        List<TemplateNode> body = ParseUntil("endwith");
+        Closing("endwith", "with");
+        return new WithNode(variables, body);
+    }
+
+    /// <summary>Filters without the value they start from, as after <c>filter</c>.</summary>
+    private TemplateExpression ParseFilters(int line)
+    {
+        string name = Current.Text;
+        if (!ChatTemplateFilters.Exists(name))
+            throw Error($"the filter '{name}' is not supported");
+        _position++;
+        TemplateArguments arguments = Current.IsOperator("(") ? ParseArguments() : TemplateArguments.None;
+        return ParseFiltersAndTests(new FilterExpression(new NameExpression(FilterNode.CapturedBody, line), name, arguments, line));
+    }
+
+    private List<(string, TemplateExpression?)> ParseParameters()
+    {
         List<(string, TemplateExpression?)> parameters = [];
         ExpectOperator("(");
         while (!Current.IsOperator(")"))
@@ -165,13 +219,18 @@ internal sealed partial class ChatTemplateParser(IReadOnlyList<TemplateToken> to
                 ExpectOperator(",");
         }
         ExpectOperator(")");
-        EndBlock();
+        return parameters;
+    }
+
+    /// <summary>A body that runs elsewhere: a loop around it is none of its own.</summary>
+    private List<TemplateNode> ParseDetached(string end, string opened)
+    {
         int loops = _loops;
         _loops = 0;
-        List<TemplateNode> body = ParseUntil("endmacro");
+        List<TemplateNode> body = ParseUntil(end);
         _loops = loops;
-        Closing("endmacro", "macro");
-        return new MacroNode(name, parameters, body);
+        Closing(end, opened);
+        return body;
     }
 
     private List<string> ParseTargets()

@@ -39,6 +39,8 @@ internal static class ChatTemplateTests
         Tests["equalto"] = Tests["eq"];
         Tests["lessthan"] = Tests["lt"];
         Tests["greaterthan"] = Tests["gt"];
+        foreach ((string sign, string name) in new[] { ("==", "eq"), ("!=", "ne"), ("<", "lt"), ("<=", "le"), (">", "gt"), (">=", "ge") })
+            Tests[sign] = Tests[name];
     }
 
     public static bool Exists(string name) => Tests.ContainsKey(name);

@@ -28,6 +28,9 @@ internal sealed class TemplateMap : IEnumerable<KeyValuePair<string, object?>>
     IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
 }
 
+/// <summary>A list that prints in parentheses and equals no list.</summary>
+internal sealed class TemplateTuple(IEnumerable<object?> items) : List<object?>(items);
+
 /// <summary>What <c>namespace()</c> makes: attributes that may be set from inside a loop.</summary>
 internal sealed class TemplateNamespace
 {
@@ -110,6 +113,7 @@ internal static class ChatTemplateValues
             case long n: return n.ToString(CultureInfo.InvariantCulture);
             case double d: return FloatText(d);
             case string s: return QuotedText(s);
+            case TemplateTuple t: return $"({string.Join(", ", t.Select(Repr))}{(t.Count == 1 ? "," : "")})";
             case List<object?> l: return $"[{string.Join(", ", l.Select(Repr))}]";
             case TemplateMap m: return $"{{{string.Join(", ", m.Select(e => $"{QuotedText(e.Key)}: {Repr(e.Value)}"))}}}";
             case TemplateUndefined: return "Undefined";
@@ -158,7 +162,7 @@ internal static class ChatTemplateValues
             (null, null) => true,
             (TemplateUndefined, TemplateUndefined) => true,
             (string x, string y) => x == y,
-            (List<object?> x, List<object?> y) => x.Count == y.Count && x.Zip(y).All(p => AreEqual(p.First, p.Second)),
+            (List<object?> x, List<object?> y) => x is TemplateTuple == y is TemplateTuple && x.Count == y.Count && x.Zip(y).All(p => AreEqual(p.First, p.Second)),
             (TemplateMap x, TemplateMap y) => x.Count == y.Count && x.All(e => y.TryGet(e.Key, out object? other) && AreEqual(e.Value, other)),
             _ => ReferenceEquals(a, b),
         };
@@ -242,6 +246,20 @@ internal static class ChatTemplateValues
         return Attribute(target, key);
     }
 
+    /// <summary>What <c>attribute='a.b'</c> means: one attribute or item after the other.</summary>
+    public static object? Path(object? target, object? path)
+    {
+        if (path is not string names)
+            return Index(target, path);
+        foreach (string name in names.Split('.'))
+        {
+            if (target is TemplateUndefined)
+                return target;
+            target = int.TryParse(name, CultureInfo.InvariantCulture, out int at) ? Index(target, (long)at) : Index(target, name);
+        }
+        return target;
+    }
+
     /// <summary>A method, an attribute or, in a mapping, an entry; undefined where there is none.</summary>
     public static object? Attribute(object? target, string name)
     {
@@ -278,6 +296,6 @@ internal static class ChatTemplateValues
         List<object?> taken = [];
         for (long i = from; stride > 0 ? i < to : i > to; i += stride)
             taken.Add(items[(int)i]);
-        return target is string ? string.Concat(taken.Cast<string>()) : taken;
+        return target is string ? string.Concat(taken.Cast<string>()) : target is TemplateTuple ? new TemplateTuple(taken) : taken;
     }
 }

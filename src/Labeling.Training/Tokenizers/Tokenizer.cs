@@ -1,49 +1,40 @@
-using System.Collections.Concurrent;
 using System.Text;
 
 namespace Labeling.Training.Tokenizers;
 
-/// <summary>A token outside the learned vocabulary, matched in the text as a whole. Special ones are control tokens.</summary>
-/// <param name="Id">Token id.</param>
-/// <param name="Content">The literal text.</param>
-/// <param name="Special">True for control tokens such as end of text.</param>
-public sealed record AddedToken(int Id, string Content, bool Special);
-
 /// <summary>
-/// Byte-level BPE (GPT-2, Llama 3, Qwen) as a Hugging Face tokenizer folder describes it: text to token ids and back, exactly.
-/// Decode(Encode(x)) = x for every valid Unicode text (unless the folder asks for Unicode normalisation).
-/// Safe for use by several threads.
+/// BPE as a Hugging Face tokenizer folder describes it: byte-level (GPT-2, Llama 3, Qwen) or SentencePiece-style with byte fallback
+/// (Llama 2, Mistral); text to token ids and back. Byte-level, Decode(Encode(x)) = x for every valid Unicode text, unless the folder asks
+/// for normalisation. Safe for use by several threads.
 /// </summary>
 public sealed class Tokenizer
 {
-    private const int CachedPieces = 1 << 16;
-
     private readonly TokenizerData data;
-    private readonly BpeMerges merges;
-    private readonly byte[][] bytesOfId;
-    private readonly int[] idOfByte;
     private readonly AddedToken[] added;
+    private readonly AddedTokenMatcher inRaw;
+    private readonly AddedTokenMatcher inNormalised;
+    private readonly string?[] textOfId;
+    private readonly byte[]?[] bytesOfId;
     private readonly HashSet<int> specialIds;
-    private readonly ConcurrentDictionary<string, int[]> cache = new(StringComparer.Ordinal);
 
     internal Tokenizer(TokenizerData data)
     {
         this.data = data;
-        merges = new BpeMerges(data.Merges);
-        // The longest match wins where two added tokens start at the same place.
-        added = [.. data.AddedTokens.OrderByDescending(t => t.Content.Length).ThenBy(t => t.Id)];
+        added = [.. data.AddedTokens];
+        inRaw = new AddedTokenMatcher(added.Where(t => !t.Normalized), null);
+        inNormalised = new AddedTokenMatcher(added.Where(t => t.Normalized), data.Normalise);
         specialIds = [.. added.Where(t => t.Special).Select(t => t.Id)];
-        VocabSize = Math.Max(data.Vocabulary.Count == 0 ? 0 : data.Vocabulary.Values.Max() + 1, added.Length == 0 ? 0 : added.Max(t => t.Id) + 1);
-        bytesOfId = new byte[VocabSize][];
-        foreach (var (text, id) in data.Vocabulary)
+        VocabSize = data.Model.Vocabulary.Values.Concat(added.Select(t => t.Id)).DefaultIfEmpty(-1).Max() + 1;
+        textOfId = new string?[VocabSize];
+        foreach (var (text, id) in data.Model.Vocabulary)
         {
-            bytesOfId[id] = ByteLevel.ToBytes(text) ?? Encoding.UTF8.GetBytes(text);
+            textOfId[id] = text;
         }
         foreach (var token in added)
         {
-            bytesOfId[token.Id] = Encoding.UTF8.GetBytes(token.Content);
+            textOfId[token.Id] = token.Content;
         }
-        idOfByte = [.. ByteLevel.CharOfByte.Select(c => data.Vocabulary.TryGetValue(c.ToString(), out var id) ? id : -1)];
+        bytesOfId = [.. textOfId.Select(text => text is null ? null : BytesOf(text))];
         BosId = IdOf(data.BosToken);
         EosId = IdOf(data.EosToken);
         PadId = IdOf(data.PadToken);
@@ -80,10 +71,13 @@ public sealed class Tokenizer
         }
     }
 
-    /// <summary>The id of a token given by its text (added token, or vocabulary entry in byte-level spelling); null when there is none.</summary>
+    /// <summary>The id of a token given by its text (added token, or vocabulary entry in the vocabulary's own spelling); null when there is none.</summary>
     public int? IdOf(string? token) => token is null
         ? null
-        : added.FirstOrDefault(t => t.Content == token)?.Id ?? (data.Vocabulary.TryGetValue(token, out var id) ? id : null);
+        : added.FirstOrDefault(t => t.Content == token)?.Id ?? (data.Model.Vocabulary.TryGetValue(token, out var id) ? id : null);
+
+    /// <summary>Whether normalisation can turn text that does not look like a control token into one.</summary>
+    internal bool NormalisesSpecial => data.Normalise is not null && added.Any(t => t is { Special: true, Normalized: true });
 
     /// <summary>True for control tokens.</summary>
     public bool IsSpecial(int id) => specialIds.Contains(id);
@@ -95,26 +89,47 @@ public sealed class Tokenizer
     /// ordinary text, so that what a person typed can never act as a control token.
     /// </param>
     /// <exception cref="ArgumentException">The text holds half of a surrogate pair, which no encoding can carry.</exception>
-    public int[] Encode(string text, bool allowSpecial = false)
+    public int[] Encode(string text, bool allowSpecial = false) => Encode(text, allowSpecial, []);
+
+    /// <summary>The same for a text of which some stretches, as pairs of start and end, stay ordinary text even where <paramref name="allowSpecial"/> is true.</summary>
+    internal int[] Encode(string text, bool allowSpecial, IReadOnlyList<(int From, int To)> ordinary)
     {
         RefuseLoneSurrogates(text);
-        var ids = new List<int>(text.Length / 3 + 4);
-        var from = 0;
-        while (from < text.Length)
+        var ids = new List<int>((text.Length / 3) + 4);
+        foreach (var (from, to, token) in inRaw.Split(text, Allowed(ordinary)))
         {
-            var (at, token) = NextAdded(text, from, allowSpecial);
-            if (at > from)
+            if (token is not null)
             {
-                EncodePlain(text[from..at], ids);
+                ids.Add(token.Id);
+                continue;
             }
-            if (token is null)
+            var stretch = text[from..to];
+            var normalised = data.Normalise?.Invoke(stretch) ?? stretch;
+            if (inNormalised.IsEmpty)
             {
-                break;
+                EncodePlain(normalised, from == 0, ids);
+                continue;
             }
-            ids.Add(token.Id);
-            from = at + token.Content.Length;
+            // Where a stretch of the text as given lies after normalisation: behind what comes before it, normalised by itself.
+            int After(int position) => ReferenceEquals(normalised, stretch) || data.Normalise is null ? position - from
+                : data.Normalise(text[from..Math.Clamp(position, from, to)]).Length;
+            var inside = ordinary.Where(o => o.From < to && o.To > from).Select(o => (After(o.From), After(o.To))).ToList();
+            foreach (var (start, end, normalisedToken) in inNormalised.Split(normalised, Allowed(inside)))
+            {
+                if (normalisedToken is not null)
+                {
+                    ids.Add(normalisedToken.Id);
+                }
+                else
+                {
+                    EncodePlain(normalised[start..end], from == 0 && start == 0, ids);
+                }
+            }
         }
         return [.. ids];
+
+        Func<AddedToken, int, int, bool> Allowed(IReadOnlyList<(int From, int To)> stretches) => (token, from, to) =>
+            !token.Special || (allowSpecial && !stretches.Any(o => o.From < to && o.To > from));
     }
 
     /// <summary>Adds the tokens the post-processor of tokenizer.json puts around a single text (often only begin of text).</summary>
@@ -124,17 +139,26 @@ public sealed class Tokenizer
     /// <exception cref="ArgumentOutOfRangeException">An id is not in the vocabulary.</exception>
     public string Decode(IEnumerable<int> ids, bool skipSpecial = false)
     {
-        using var bytes = new MemoryStream();
+        var wanted = new List<int>();
         foreach (var id in ids)
         {
             if (id < 0 || id >= VocabSize)
             {
                 throw new ArgumentOutOfRangeException(nameof(ids), $"Token id {id} is outside the vocabulary of {VocabSize}.");
             }
-            if (bytesOfId[id] is { } token && !(skipSpecial && specialIds.Contains(id)))
+            if (textOfId[id] is not null && !(skipSpecial && specialIds.Contains(id)))
             {
-                bytes.Write(token);
+                wanted.Add(id);
             }
+        }
+        if (!data.DecodesBytes)
+        {
+            return data.Decoder.Decode(wanted.Select(id => textOfId[id]!));
+        }
+        using var bytes = new MemoryStream();
+        foreach (var id in wanted)
+        {
+            bytes.Write(bytesOfId[id]);
         }
         return Encoding.UTF8.GetString(bytes.GetBuffer(), 0, (int)bytes.Length);
     }
@@ -157,56 +181,15 @@ public sealed class Tokenizer
         }
     }
 
-    private (int At, AddedToken? Token) NextAdded(string text, int from, bool allowSpecial)
+    private void EncodePlain(string text, bool first, List<int> ids)
     {
-        var best = (At: text.Length, Token: (AddedToken?)null);
-        foreach (var token in added)
+        foreach (var piece in data.PreTokenizer.Split(text, first))
         {
-            if (token.Special && !allowSpecial)
-            {
-                continue;
-            }
-            var at = text.IndexOf(token.Content, from, Math.Min(text.Length - from, best.At - from + token.Content.Length), StringComparison.Ordinal);
-            if (at >= 0 && at < best.At)
-            {
-                best = (at, token);
-            }
-        }
-        return best;
-    }
-
-    private void EncodePlain(string text, List<int> ids)
-    {
-        foreach (var piece in data.PreTokenizer.Split(data.Normalise(text)))
-        {
-            if (!cache.TryGetValue(piece, out var pieceIds))
-            {
-                pieceIds = EncodePiece(piece);
-                if (cache.Count < CachedPieces && piece.Length < 64)
-                {
-                    cache[piece] = pieceIds;
-                }
-            }
-            ids.AddRange(pieceIds);
+            data.Model.Encode(piece.Text, ids);
         }
     }
 
-    private int[] EncodePiece(string piece)
-    {
-        var bytes = Encoding.UTF8.GetBytes(piece);
-        if (data.IgnoreMerges && data.Vocabulary.TryGetValue(ByteLevel.ToText(bytes), out var whole))
-        {
-            return [whole];
-        }
-        var symbols = new int[bytes.Length];
-        for (var i = 0; i < bytes.Length; i++)
-        {
-            symbols[i] = idOfByte[bytes[i]];
-            if (symbols[i] < 0)
-            {
-                throw new InvalidDataException($"The vocabulary has no token for byte 0x{bytes[i]:X2}, so '{piece}' cannot be encoded.");
-            }
-        }
-        return symbols[..merges.Apply(symbols)];
-    }
+    private byte[] BytesOf(string token) => data.IsByteLevel ? ByteLevel.BytesOrUtf8(token)
+        : TokenDecoder.ByteToken(token) is { } b ? [b]
+        : Encoding.UTF8.GetBytes(token.Replace('\u2581', ' '));
 }

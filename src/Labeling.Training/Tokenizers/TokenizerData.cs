@@ -1,20 +1,24 @@
 namespace Labeling.Training.Tokenizers;
 
-/// <summary>What a tokenizer folder says, read and checked.</summary>
+/// <summary>What a tokenizer folder says, read and checked: the steps from text to ids (normaliser, pieces, model) and back (decoder).</summary>
 internal sealed class TokenizerData
 {
-    /// <summary>Byte-level spelling to id.</summary>
-    public required IReadOnlyDictionary<string, int> Vocabulary { get; init; }
-
-    public required IReadOnlyDictionary<long, (int Rank, int Id)> Merges { get; init; }
-
     public required IReadOnlyList<AddedToken> AddedTokens { get; init; }
+
+    /// <summary>Null where a text stays as it is.</summary>
+    public required Func<string, string>? Normalise { get; init; }
 
     public required PreTokenizer PreTokenizer { get; init; }
 
-    public bool NormaliseToNfc { get; init; }
+    public required BpeModel Model { get; init; }
 
-    public bool IgnoreMerges { get; init; }
+    public required TokenDecoder Decoder { get; init; }
+
+    /// <summary>Whether token texts spell bytes in GPT-2's stand-ins.</summary>
+    public required bool IsByteLevel { get; init; }
+
+    /// <summary>Whether the decoder does nothing but turn those stand-ins back into bytes.</summary>
+    public required bool DecodesBytes { get; init; }
 
     public int[] Prefix { get; init; } = [];
 
@@ -30,6 +34,4 @@ internal sealed class TokenizerData
     public required byte[] TokenizerFile { get; init; }
 
     public byte[]? ConfigFile { get; init; }
-
-    public string Normalise(string text) => NormaliseToNfc ? text.Normalize(System.Text.NormalizationForm.FormC) : text;
 }

@@ -1,5 +1,5 @@
 using System.Text.Json;
-using System.Text.RegularExpressions;
+using static Labeling.Training.Tokenizers.JsonFields;
 
 namespace Labeling.Training.Tokenizers;
 
@@ -8,6 +8,9 @@ internal static class TokenizerJson
 {
     public const string FileName = "tokenizer.json";
     public const string ConfigFileName = "tokenizer_config.json";
+
+    /// <summary>Far above any published vocabulary; a table of this length still fits in memory.</summary>
+    private const int LargestId = 10_000_000;
 
     public static TokenizerData Read(string folder)
     {
@@ -30,35 +33,20 @@ internal static class TokenizerJson
         {
             var root = document.RootElement;
             var model = Get(root, "model") ?? throw Bad("model", "is missing");
-            if (Text(model, "type") is { } type && type != "BPE")
-            {
-                throw Bad("model.type", $"is '{type}'; only BPE is read");
-            }
-            if (Flag(model, "byte_fallback"))
-            {
-                throw Bad("model.byte_fallback", "is true (SentencePiece style); only byte-level BPE is read");
-            }
-            if (Get(model, "dropout") is { ValueKind: JsonValueKind.Number } dropout && dropout.GetDouble() > 0)
-            {
-                throw Bad("model.dropout", "is not 0; tokenisation would be random");
-            }
-            foreach (var name in new[] { "continuing_subword_prefix", "end_of_word_suffix" })
-            {
-                if (!string.IsNullOrEmpty(Text(model, name)))
-                {
-                    throw Bad("model." + name, "is set; only byte-level BPE is read");
-                }
-            }
-            var vocabulary = Vocabulary(model);
             var (prefix, suffix) = Template(Get(root, "post_processor"));
+            var decoder = Get(root, "decoder");
+            CheckKind(model);
+            var vocabulary = Vocabulary(model);
+            var added = Added(root, vocabulary);
             return new TokenizerData
             {
-                Vocabulary = vocabulary,
-                Merges = Merges(model, vocabulary),
-                AddedTokens = Added(root),
-                PreTokenizer = ReadPreTokenizer(Get(root, "pre_tokenizer")),
-                NormaliseToNfc = NeedsNfc(Get(root, "normalizer")),
-                IgnoreMerges = Flag(model, "ignore_merges"),
+                Model = Model(model, vocabulary, [.. added.Where(t => t.Special).Select(t => t.Id)]),
+                AddedTokens = added,
+                Normalise = Normalizers.Read(Get(root, "normalizer")),
+                PreTokenizer = PreTokenizerJson.Read(Get(root, "pre_tokenizer")),
+                Decoder = TokenDecoder.Read(decoder),
+                IsByteLevel = PreTokenizerJson.IsByteLevel(Get(root, "pre_tokenizer")) || Steps(Get(root, "normalizer"), "normalizers").Any(IsByteLevel),
+                DecodesBytes = Steps(decoder, "decoders").ToList() is [var only] && IsByteLevel(only),
                 Prefix = prefix,
                 Suffix = suffix,
                 BosToken = Token(settings, "bos_token"),
@@ -78,40 +66,47 @@ internal static class TokenizerJson
         }
     }
 
-    private static JsonDocument Parse(byte[] json, string path)
-    {
-        try
-        {
-            return JsonDocument.Parse(json);
-        }
-        catch (JsonException e)
-        {
-            throw new InvalidDataException($"{path} is not valid JSON: {e.Message}", e);
-        }
-    }
-
-    private static InvalidDataException Bad(string field, string problem) => new($"{field} {problem}.");
-
-    private static JsonElement? Get(JsonElement element, string name) =>
-        element.ValueKind == JsonValueKind.Object && element.TryGetProperty(name, out var value) && value.ValueKind != JsonValueKind.Null ? value : null;
-
-    private static string? Text(JsonElement element, string name) => Get(element, name)?.GetString();
-
-    private static bool Flag(JsonElement element, string name) => Get(element, name)?.GetBoolean() ?? false;
+    private static bool IsByteLevel(JsonElement step) => Text(step, "type") == "ByteLevel";
 
     /// <summary>A special token is either its text or an object with a "content".</summary>
     private static string? Token(JsonDocument? settings, string name) => settings is null || Get(settings.RootElement, name) is not { } token
         ? null
         : token.ValueKind == JsonValueKind.Object ? Text(token, "content") : token.GetString();
 
+    private static void CheckKind(JsonElement model)
+    {
+        if (Text(model, "type") is { } type && type != "BPE")
+        {
+            throw Bad("model.type", $"is '{type}', which is not supported; only BPE is");
+        }
+        if (Get(model, "dropout") is { ValueKind: JsonValueKind.Number } dropout && dropout.GetDouble() > 0)
+        {
+            throw Bad("model.dropout", "is not 0; tokenisation would be random");
+        }
+    }
+
+    private static BpeModel Model(JsonElement model, Dictionary<string, int> vocabulary, HashSet<int> special)
+    {
+        var continuing = Text(model, "continuing_subword_prefix") ?? "";
+        return new BpeModel(vocabulary, Merges(model, vocabulary, special, continuing.Length), Flag(model, "byte_fallback"))
+        {
+            Special = special,
+            UnknownId = Text(model, "unk_token") is { } unknown && vocabulary.TryGetValue(unknown, out var id) ? id : null,
+            FuseUnknown = Flag(model, "fuse_unk"),
+            IgnoreMerges = Flag(model, "ignore_merges"),
+            ContinuingPrefix = continuing,
+            EndSuffix = Text(model, "end_of_word_suffix") ?? "",
+        };
+    }
+
     private static Dictionary<string, int> Vocabulary(JsonElement model)
     {
         var vocabulary = new Dictionary<string, int>(StringComparer.Ordinal);
         var seen = new HashSet<int>();
-        foreach (var entry in (Get(model, "vocab") ?? throw Bad("model.vocab", "is missing")).EnumerateObject())
+        foreach (var entry in Need(model, "vocab", "model").EnumerateObject())
         {
             var id = entry.Value.GetInt32();
-            if (id is < 0 or > 10_000_000 || !seen.Add(id) || !vocabulary.TryAdd(entry.Name, id))
+            if (id is < 0 or > LargestId || !seen.Add(id) || !vocabulary.TryAdd(entry.Name, id))
             {
                 throw Bad($"model.vocab['{entry.Name}']", $"has id {id}, which is out of range or used twice");
             }
@@ -119,139 +114,84 @@ internal static class TokenizerJson
         return vocabulary;
     }
 
-    private static Dictionary<long, (int Rank, int Id)> Merges(JsonElement model, Dictionary<string, int> vocabulary)
+    /// <summary>
+    /// Merges by pair. Llama 2's spell out control tokens too ("&lt;/" and "s&gt;"): those are left out, or text that a person typed would turn into them.
+    /// Where control tokens are wanted, they are found before any merge.
+    /// </summary>
+    private static Dictionary<long, (int Rank, int Id)> Merges(JsonElement model, Dictionary<string, int> vocabulary, HashSet<int> special, int prefixLength)
     {
         var merges = new Dictionary<long, (int, int)>();
         var rank = 0;
-        foreach (var entry in (Get(model, "merges") ?? throw Bad("model.merges", "is missing")).EnumerateArray())
+        foreach (var entry in Need(model, "merges", "model").EnumerateArray())
         {
             var parts = entry.ValueKind == JsonValueKind.Array
                 ? entry.EnumerateArray().Select(e => e.GetString()!).ToArray()
                 : entry.GetString()!.Split(' ');
-            if (parts.Length != 2 || !vocabulary.TryGetValue(parts[0], out var left) || !vocabulary.TryGetValue(parts[1], out var right)
-                || !vocabulary.TryGetValue(parts[0] + parts[1], out var joined))
+            if (parts.Length != 2 || parts[1].Length < prefixLength || !vocabulary.TryGetValue(parts[0], out var left) || !vocabulary.TryGetValue(parts[1], out var right)
+                || !vocabulary.TryGetValue(parts[0] + parts[1][prefixLength..], out var joined))
             {
                 throw Bad($"model.merges[{rank}]", "does not name two tokens whose joined text is in the vocabulary");
             }
-            merges.TryAdd(BpeMerges.Key(left, right), (rank, joined));
+            // Of a pair that is listed twice, the last rank counts.
+            if (!special.Contains(joined))
+            {
+                merges[BpeMerges.Key(left, right)] = (rank, joined);
+            }
             rank++;
         }
         return merges;
     }
 
-    private static List<AddedToken> Added(JsonElement root)
+    private static List<AddedToken> Added(JsonElement root, Dictionary<string, int> vocabulary)
     {
         var tokens = new List<AddedToken>();
         foreach (var entry in Get(root, "added_tokens")?.EnumerateArray() ?? default)
         {
             var content = Text(entry, "content") is { Length: > 0 } text ? text : throw Bad("added_tokens", "has an entry without content");
-            foreach (var rule in new[] { "single_word", "lstrip", "rstrip" })
-            {
-                if (Flag(entry, rule))
-                {
-                    throw Bad($"added_tokens['{content}'].{rule}", "is true; added tokens are only matched literally");
-                }
-            }
             var id = entry.GetProperty("id").GetInt32();
-            if (id is < 0 or > 10_000_000)
+            if (id is < 0 or > LargestId)
             {
                 throw Bad($"added_tokens['{content}'].id", $"is {id}");
             }
-            tokens.Add(new AddedToken(id, content, Flag(entry, "special")));
+            var special = Flag(entry, "special");
+            // A token of the learned vocabulary keeps its id there.
+            tokens.Add(new AddedToken(vocabulary.TryGetValue(content, out var known) ? known : id, content, special, Flag(entry, "normalized", !special), Flag(entry, "single_word"), Flag(entry, "lstrip"), Flag(entry, "rstrip")));
         }
         return tokens;
     }
 
-    private static bool NeedsNfc(JsonElement? normalizer)
-    {
-        if (normalizer is not { } n)
-        {
-            return false;
-        }
-        var type = Text(n, "type");
-        if (type == "Sequence")
-        {
-            return n.GetProperty("normalizers").EnumerateArray().Select(e => NeedsNfc(e)).Aggregate(false, (a, b) => a || b);
-        }
-        if (type != "NFC")
-        {
-            throw Bad("normalizer.type", $"is '{type}'; only NFC is known");
-        }
-        // With InvariantGlobalization, or without ICU, Normalize returns its input: then the ids would silently differ.
-        return "e\u0301".Normalize(System.Text.NormalizationForm.FormC) == "\u00e9"
-            ? true
-            : throw Bad("normalizer.type", "is NFC, which this process cannot compute (no Unicode normalisation data)");
-    }
-
-    private static PreTokenizer ReadPreTokenizer(JsonElement? element)
-    {
-        var patterns = new List<Regex>();
-        var byteLevel = false;
-        var prefixSpace = false;
-        if (element is { } e)
-        {
-            Walk(e);
-        }
-        return byteLevel ? new PreTokenizer(patterns, prefixSpace) : throw Bad("pre_tokenizer", "has no ByteLevel step; only byte-level BPE is read");
-
-        void Walk(JsonElement step)
-        {
-            switch (Text(step, "type"))
-            {
-                case "Sequence":
-                    foreach (var inner in step.GetProperty("pretokenizers").EnumerateArray())
-                    {
-                        Walk(inner);
-                    }
-                    break;
-                case "ByteLevel":
-                    byteLevel = true;
-                    prefixSpace |= Flag(step, "add_prefix_space");
-                    if (Get(step, "use_regex")?.GetBoolean() ?? true)
-                    {
-                        patterns.Add(PreTokenizer.Gpt2());
-                    }
-                    break;
-                case "Digits":
-                    patterns.Add(Flag(step, "individual_digits") ? PreTokenizer.SingleDigits() : PreTokenizer.DigitRuns());
-                    break;
-                case "Split" when Text(step, "behavior") == "Isolated" && !Flag(step, "invert"):
-                    var pattern = step.GetProperty("pattern");
-                    var source = Text(pattern, "Regex") ?? Regex.Escape(Text(pattern, "String") ?? throw Bad("pre_tokenizer.pattern", "is neither Regex nor String"));
-                    patterns.Add(new Regex(source, RegexOptions.CultureInvariant | RegexOptions.Compiled, TimeSpan.FromSeconds(20)));
-                    break;
-                case var type:
-                    throw Bad("pre_tokenizer", $"step '{type}' (or its options) is not known");
-            }
-        }
-    }
-
-    /// <summary>The ids a TemplateProcessing step puts before and after a single sequence.</summary>
+    /// <summary>The ids the post-processor puts before and after a single sequence.</summary>
     private static (int[] Prefix, int[] Suffix) Template(JsonElement? element)
     {
         List<int> prefix = [], suffix = [];
-        foreach (var step in Steps(element))
+        foreach (var step in Steps(element, "processors"))
         {
-            if (Text(step, "type") != "TemplateProcessing")
+            switch (Text(step, "type"))
             {
-                continue;
-            }
-            var into = prefix;
-            foreach (var part in step.GetProperty("single").EnumerateArray())
-            {
-                if (Get(part, "SpecialToken") is { } special)
-                {
-                    into.AddRange(step.GetProperty("special_tokens").GetProperty(Text(special, "id")!).GetProperty("ids").EnumerateArray().Select(i => i.GetInt32()));
-                }
-                else
-                {
-                    into = suffix;
-                }
+                case "ByteLevel":
+                    break;
+                case "TemplateProcessing":
+                    var into = prefix;
+                    foreach (var part in Need(step, "single", "post_processor").EnumerateArray())
+                    {
+                        if (Get(part, "SpecialToken") is { } special)
+                        {
+                            into.AddRange(step.GetProperty("special_tokens").GetProperty(Text(special, "id")!).GetProperty("ids").EnumerateArray().Select(i => i.GetInt32()));
+                        }
+                        else
+                        {
+                            into = suffix;
+                        }
+                    }
+                    break;
+                case "RobertaProcessing" or "BertProcessing":
+                    prefix.Add(step.GetProperty("cls")[1].GetInt32());
+                    suffix.Add(step.GetProperty("sep")[1].GetInt32());
+                    break;
+                case var type:
+                    throw Bad("post_processor", $"step '{type}' is not supported");
             }
         }
         return ([.. prefix], [.. suffix]);
-
-        static IEnumerable<JsonElement> Steps(JsonElement? e) => e is not { } step ? []
-            : Text(step, "type") == "Sequence" ? step.GetProperty("processors").EnumerateArray().SelectMany(s => Steps(s)) : [step];
     }
 }

@@ -27,7 +27,7 @@ public static class TokenizerStage
         run.Progress(0, 1, "training");
         var tokenizer = BpeTrainer.Train(texts, settings.VocabSize);
         var bytes = texts.Sum(t => (long)System.Text.Encoding.UTF8.GetByteCount(t));
-        var tokens = texts.Sum(t => (long)tokenizer.Encode(t).Length);
+        var tokens = texts.AsParallel().Sum(t => (long)tokenizer.Encode(t).Length);
         var metrics = new Dictionary<string, double>
         {
             ["vocab_size"] = tokenizer.VocabSize,

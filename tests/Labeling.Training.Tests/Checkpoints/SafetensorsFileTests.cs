@@ -77,7 +77,7 @@ public sealed class SafetensorsFileTests : IDisposable
     [InlineData("""{"a":{"dtype":"F32","shape":[1e400],"data_offsets":[0,8]}}""", 8, "dimension 0")]
     [InlineData("""{"a":{"dtype":"F99","shape":[2],"data_offsets":[0,8]}}""", 8, "dtype F99")]
     [InlineData("""{"a":{"shape":[2],"data_offsets":[0,8]}}""", 8, "dtype is missing")]
-    [InlineData("""{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}""", 8, "damaged")]
+    [InlineData("""{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}""", 8, "'a'")]
     [InlineData("""[1,2]""", 0, "not a JSON object")]
     [InlineData("""{"a":7}""", 0, "not a JSON object")]
     [InlineData("""{"a":""", 0, "damaged")]
@@ -144,6 +144,37 @@ public sealed class SafetensorsFileTests : IDisposable
             Assert.True(GC.GetAllocatedBytesForCurrentThread() - before < 1 << 20);
         }, iter: 3000, threads: 1);
     }
+
+    [Fact]
+    public void Headers_with_any_numbers_open_or_are_refused_and_never_cost_memory()
+    {
+        var number = Gen.OneOf(Gen.Long[-2, 40].Select(n => n.ToString()), Any("9223372036854775807", "18446744073709551615", "-9223372036854775808", "4611686018427387904", "1e308", "0.5", "null", "\"4\"", "[]", "1e400"));
+        var type = Any("F32", "BF16", "U8", "I64", "F64", "F8_E4M3", "BOOL", "");
+        var tensor = Gen.Select(type, number.Array[0, 4], number, number, (t, shape, from, to) => $$"""{"dtype":"{{t}}","shape":[{{string.Join(',', shape)}}],"data_offsets":[{{from}},{{to}}]}""");
+        Gen.Select(Any("a", "b", "__metadata__").Array[0, 3], tensor.Array[3], Gen.Int[0, 40], Gen.Long[-3, 3]).Sample((names, entries, data, extra) =>
+        {
+            var path = Path("numbers");
+            WriteRaw("numbers", "{" + string.Join(',', names.Select((n, i) => $"\"{n}\":{entries[i]}")) + "}", data);
+            if (extra != 0)
+            {
+                // The header's length, somewhat or very wrong.
+                using var file = File.OpenWrite(path);
+                file.Write(BitConverter.GetBytes(extra > 1 ? long.MaxValue >> (int)extra : extra));
+            }
+            var before = GC.GetAllocatedBytesForCurrentThread();
+            try
+            {
+                using var file = SafetensorsFile.Open(path);
+                foreach (var name in file.Entries.Keys) file.Read(name).Dispose();
+            }
+            catch (SafetensorsException)
+            {
+            }
+            Assert.True(GC.GetAllocatedBytesForCurrentThread() - before < 1 << 20);
+        }, iter: 3000, threads: 1);
+    }
+
+    static Gen<string> Any(params string[] values) => Gen.Int[0, values.Length - 1].Select(i => values[i]);
 
     void WriteRaw(string name, string header, int dataLength)
     {

@@ -26,6 +26,53 @@ public class BpeTrainerTests
     }
 
     [Fact]
+    public void Any_number_of_threads_learns_the_same()
+    {
+        var random = new Random(5);
+        string[] words = [.. Enumerable.Range(0, 400).Select(_ => string.Concat(Enumerable.Range(0, random.Next(1, 4)).Select(_ => "ka lo mi é 語 tion 👍".Split(' ')[random.Next(7)])))];
+        string Text(int length) => string.Join(' ', Enumerable.Range(0, length).Select(_ => words[random.Next(words.Length)] + (random.Next(9) == 0 ? "\n" : "")));
+        // One text long enough to be cut, and many short ones.
+        string[] texts = [Text(300_000), .. Enumerable.Range(0, 200).Select(_ => Text(50))];
+        var one = Saved(BpeTrainer.Train(texts, 700, threads: 1));
+        Assert.Equal(one, Saved(BpeTrainer.Train(texts, 700, threads: 4)));
+        Assert.Equal(one, Saved(BpeTrainer.Train([.. texts.Skip(1), texts[0]], 700)));
+    }
+
+    /// <summary>The definition, carried out literally: count all pairs anew after every merge.</summary>
+    [Fact]
+    public void Merges_are_those_of_counting_anew_every_time()
+    {
+        var random = new Random(9);
+        string[] texts = [.. Enumerable.Range(0, 60).Select(_ => string.Concat(Enumerable.Range(0, 30).Select(_ => "aab bc"[random.Next(6)])))];
+        var words = texts.SelectMany(t => PreTokenizer.Gpt2().Matches(t).Select(m => m.Value.Select(c => (int)c).ToList())).ToList();
+        var spelling = Enumerable.Range(0, 256).Select(b => ((char)b).ToString()).ToList();
+        while (spelling.Count < 256 + 30)
+        {
+            var pairs = words.SelectMany(w => w.Zip(w.Skip(1))).GroupBy(p => p).Select(g => (g.Key.First, g.Key.Second, Count: g.Count())).ToList();
+            var (left, right, count) = pairs.OrderByDescending(p => p.Count).ThenBy(p => p.First).ThenBy(p => p.Second).First();
+            if (count < 2) break;
+            var id = spelling.IndexOf(spelling[left] + spelling[right]);
+            if (id < 0)
+            {
+                id = spelling.Count;
+                spelling.Add(spelling[left] + spelling[right]);
+            }
+            foreach (var word in words)
+            {
+                for (var i = 0; i + 1 < word.Count; i++)
+                {
+                    if (word[i] != left || word[i + 1] != right) continue;
+                    word[i] = id;
+                    word.RemoveAt(i + 1);
+                }
+            }
+        }
+        var tokenizer = BpeTrainer.Train(texts, spelling.Count + 6);
+        Assert.Equal(spelling.Count + 6, tokenizer.VocabSize);
+        Assert.All(spelling.Select((s, id) => (s, id)).Skip(256), x => Assert.Equal(x.id, tokenizer.IdOf(x.s.Replace(' ', 'Ġ'))));
+    }
+
+    [Fact]
     public void A_saved_tokenizer_reads_back_the_same()
     {
         var trained = BpeTrainer.Train(Corpus, 300);

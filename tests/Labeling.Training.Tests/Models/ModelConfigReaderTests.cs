@@ -1,0 +1,98 @@
+using Labeling.Training.Checkpoints;
+using Labeling.Training.Models;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Labeling.Training.Tests.Models;
+
+/// <summary>Settings of config.json that the golden models do not have.</summary>
+public sealed class ModelConfigReaderTests : IDisposable
+{
+    private const string Llama = """ "model_type":"llama","vocab_size":16,"hidden_size":32,"num_attention_heads":2,"num_hidden_layers":1,"intermediate_size":8,"max_position_embeddings":64""";
+    private readonly DirectoryInfo folder = Directory.CreateTempSubdirectory("config-");
+    private readonly DisposeScope scope = NewDisposeScope();
+
+    public void Dispose()
+    {
+        scope.Dispose();
+        folder.Delete(recursive: true);
+    }
+
+    private ModelConfig Read(string fields)
+    {
+        File.WriteAllText(Path.Combine(folder.FullName, "config.json"), "{" + fields + "}");
+        return ModelConfig.Load(folder.FullName);
+    }
+
+    /// <summary>Frequencies worked out from the paper's formula in a separate program: ramp from 0 to 3.</summary>
+    [Fact]
+    public void Yarn_keeps_high_frequencies_and_divides_low_ones()
+    {
+        var config = Read(Llama + ""","rope_scaling":{"type":"yarn","factor":4.0}""");
+        double[] expected = [1.0, 0.23717082451262847, 0.05, 0.007905694150420948, 0.0025, 0.0007905694150420948, 0.00025, 7.905694150420948e-05];
+        var actual = Rotary.Frequencies(config);
+        Assert.All(expected.Zip(actual), p => Assert.Equal(p.First, p.Second, p.First * 1e-12));
+        Assert.Equal(1.138629436111989, config.RopeScaling!.AttentionFactor, 1e-12);
+        // The original context may be given, and with it nothing changes when config.json says the longer one.
+        var longer = Read(Llama.Replace("64", "256", StringComparison.Ordinal) + ""","rope_scaling":{"rope_type":"yarn","factor":4.0,"original_max_position_embeddings":64}""");
+        Assert.Equal(actual, Rotary.Frequencies(longer));
+        Assert.Equal(1.5, Read(Llama + ""","rope_scaling":{"rope_type":"yarn","factor":4.0,"attention_factor":1.5}""").RopeScaling!.AttentionFactor);
+    }
+
+    [Fact]
+    public void Dynamic_scaling_begins_beyond_the_trained_positions()
+    {
+        var config = Read(Llama + ""","rope_scaling":{"type":"dynamic","factor":2.0}""");
+        Assert.Equal(Rotary.Frequencies(Read(Llama)), Rotary.Frequencies(config));
+        // theta * (2 * 96 / 64 - 1)^(16/14), as in the paper's appendix.
+        var longer = Rotary.Frequencies(config with { MaxPositions = 96, TrainedPositions = 64 });
+        Assert.Equal(0.28641497097875973, longer[1], 1e-12);
+        Assert.Equal(0.00015811388300841897, longer[7], 1e-15);
+    }
+
+    [Fact]
+    public void Newer_field_names_and_missing_ones_get_the_reference_values()
+    {
+        var config = Read(Llama + ""","rope_parameters":{"rope_type":"default","rope_theta":500000.0}""");
+        Assert.Equal(500000, config.RopeTheta);
+        Assert.Null(config.RopeScaling);
+        Assert.Equal(16, config.HeadSize);
+        Assert.Equal(2, config.KeyValueHeads);
+        var mistral = Llama.Replace("llama", "mistral", StringComparison.Ordinal) + ""","num_key_value_heads":1""";
+        Assert.Equal(4096, Read(mistral).SlidingWindow);
+        Assert.Null(Read(mistral + ""","sliding_window":null""").SlidingWindow);
+        var qwen = Llama.Replace("llama", "qwen2", StringComparison.Ordinal);
+        Assert.Null(Read(qwen + ""","sliding_window":8,"use_sliding_window":true,"max_window_layers":1""").SlidingWindow);
+        Assert.Equal(8, Read(qwen + ""","sliding_window":8,"use_sliding_window":true,"max_window_layers":0""").SlidingWindow);
+        var neox = Llama.Replace("llama", "gpt_neox", StringComparison.Ordinal) + ""","rope_parameters":{"rope_type":"default","rope_theta":10000,"partial_rotary_factor":0.5}""";
+        Assert.Equal(8, Read(neox).RotarySize);
+    }
+
+    [Theory]
+    [InlineData(""","rope_scaling":{"rope_type":"longrope","factor":4}""", "rope scaling longrope is not supported")]
+    [InlineData(""","hidden_act":"mish" """, "hidden_act is \"mish\"")]
+    public void What_is_not_supported_is_named(string fields, string expected) =>
+        Assert.Contains(expected, Assert.Throws<ModelConfigException>(() => Read(Llama + fields)).Message, StringComparison.Ordinal);
+
+    [Fact]
+    public void Of_a_tied_pair_either_tensor_may_be_stored()
+    {
+        var config = Read(Llama + ""","tie_word_embeddings":true""");
+        using var model = CausalLm.New(config, seed: 1);
+        model.Save(folder.FullName);
+        var weights = model.Parameters.ToDictionary(p => p.Key == "model.embed_tokens.weight" ? "lm_head.weight" : p.Key, p => p.Value);
+        SafetensorsFile.Write(Path.Combine(folder.FullName, "model.safetensors"), weights);
+        using var read = CausalLm.Load(folder.FullName);
+        Assert.True(read.Parameters["model.embed_tokens.weight"].equal(weights["lm_head.weight"]).all().ToBoolean());
+    }
+
+    [Fact]
+    public void A_pickle_beside_the_config_is_refused_with_a_way_out()
+    {
+        Read(Llama);
+        File.WriteAllText(Path.Combine(folder.FullName, "consolidated.00.pth"), "");
+        var message = Assert.Throws<SafetensorsException>(() => CausalLm.Load(folder.FullName)).Message;
+        Assert.Contains("consolidated.00.pth", message, StringComparison.Ordinal);
+        Assert.Contains("convert", message, StringComparison.Ordinal);
+    }
+}
