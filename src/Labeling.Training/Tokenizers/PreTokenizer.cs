@@ -29,7 +29,18 @@ internal sealed partial class PreTokenizer(IReadOnlyList<Func<Piece, IEnumerable
         List<Piece> pieces = text.Length == 0 ? [] : [new Piece(text, first)];
         foreach (var step in steps)
         {
-            pieces = [.. pieces.SelectMany(step).Where(p => p.Text.Length > 0)];
+            var next = new List<Piece>(pieces.Count * 2);
+            foreach (var piece in pieces)
+            {
+                foreach (var part in step(piece))
+                {
+                    if (part.Text.Length > 0)
+                    {
+                        next.Add(part);
+                    }
+                }
+            }
+            pieces = next;
         }
         return pieces;
     }

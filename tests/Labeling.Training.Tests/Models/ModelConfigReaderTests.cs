@@ -68,6 +68,26 @@ public sealed class ModelConfigReaderTests : IDisposable
         Assert.Equal(8, Read(neox).RotarySize);
     }
 
+    /// <summary>With one layer and relative positions, a token sees what the last tokens of its window alone would show it.</summary>
+    [Fact]
+    public void A_sliding_window_hides_what_lies_before_it()
+    {
+        var config = Read(Llama.Replace("llama", "mistral", StringComparison.Ordinal) + ""","num_key_value_heads":1,"sliding_window":5""");
+        using var model = CausalLm.New(config with { InitializerRange = 0.5 }, seed: 3);
+        using var noGrad = no_grad();
+        var ids = tensor(Enumerable.Range(0, 12).Select(i => (long)(i * 7 % 16)).ToArray(), [1, 12]);
+        var all = model.Logits(model.Hidden(ids));
+        var missed = 0.0;
+        for (var t = 4; t < 12; t++)
+        {
+            var window = model.Logits(model.Hidden(ids.narrow(1, t - 4, 5)));
+            Assert.True((all[0, t] - window[0, 4]).abs().max().ToDouble() < 1e-4, $"position {t}");
+            var shorter = model.Logits(model.Hidden(ids.narrow(1, t - 3, 4)));
+missed = Math.Max(missed, (all[0, t] - shorter[0, 3]).abs().max().ToDouble());
+        }
+        Assert.True(missed > 1e-2, "the window is one token too short");
+    }
+
     [Theory]
     [InlineData(""","rope_scaling":{"rope_type":"longrope","factor":4}""", "rope scaling longrope is not supported")]
     [InlineData(""","hidden_act":"mish" """, "hidden_act is \"mish\"")]
