@@ -163,9 +163,6 @@ public sealed class Tokenizer
         return Encoding.UTF8.GetString(bytes.GetBuffer(), 0, (int)bytes.Length);
     }
 
-    /// <summary>How many UTF-8 bytes each token stands for, 0 for special tokens; the denominator of bits per byte. Length <see cref="VocabSize"/>.</summary>
-    public int[] BytesPerToken() => [.. Enumerable.Range(0, VocabSize).Select(id => specialIds.Contains(id) ? 0 : bytesOfId[id]?.Length ?? 0)];
-
     private static void RefuseLoneSurrogates(string text)
     {
         for (var i = text.AsSpan().IndexOfAnyInRange('\ud800', '\udfff'); i >= 0 && i < text.Length; i++)
