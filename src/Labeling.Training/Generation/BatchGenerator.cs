@@ -48,6 +48,7 @@ public static class BatchGenerator
     /// <param name="batchSize">Most rows at the same time; when rows end, waiting prompts take their places.</param>
     /// <param name="cancellation">Checked once per token.</param>
     /// <returns>One result per prompt, in the order of the prompts.</returns>
+    /// <exception cref="Runs.NonFiniteException">The model's logits are not finite.</exception>
     /// <exception cref="ArgumentException">A prompt is empty or leaves no room for a token, or seeds are missing.</exception>
     public static Generated[] Generate(CausalLm model, IReadOnlyList<int[]> prompts, IReadOnlyList<ulong> seeds, int maxNewTokens,
         SamplingOptions? sampling = null, IReadOnlyList<int>? endTokens = null, int batchSize = 64, CancellationToken cancellation = default)

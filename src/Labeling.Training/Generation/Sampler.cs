@@ -1,4 +1,5 @@
 using System.Runtime.Intrinsics;
+using Labeling.Training.Runs;
 
 namespace Labeling.Training.Generation;
 
@@ -15,12 +16,14 @@ sealed class Sampler(int vocabulary, SamplingOptions options)
     /// <param name="logits">One row, [vocabulary].</param>
     /// <param name="uniform">A random number in [0, 1).</param>
     /// <param name="history">The row's tokens so far, for the repetition penalty.</param>
+    /// <exception cref="NonFiniteException">A logit is NaN or positive infinity, or all are negative infinity.</exception>
     public (int Token, float LogProbability) Sample(ReadOnlySpan<float> logits, double uniform, IEnumerable<int>? history = null)
     {
         var greedy = options.Temperature == 0;
         var inverse = greedy ? 1 : 1 / options.Temperature;
         var largest = Largest(logits);
         var total = Exponentials(logits, largest, inverse);
+        if (!double.IsFinite(total)) throw new NonFiniteException("The model's logits are not finite; its weights are damaged or have diverged.");
         var (logTotal, choiceLargest) = (Math.Log(total), largest);
         var choice = logits;
         if (options.RepetitionPenalty != 1 && history is not null)
@@ -60,19 +63,32 @@ sealed class Sampler(int vocabulary, SamplingOptions options)
     /// <summary>Fills the weights with exp((logit - largest)·inverse temperature) and returns their sum.</summary>
     double Exponentials(ReadOnlySpan<float> logits, float largest, double inverse)
     {
-        var total = 0.0;
         var i = 0;
         var (shift, scale) = (Vector512.Create((double)largest), Vector512.Create(inverse));
         var sums = Vector512<double>.Zero;
         for (; i + 8 <= logits.Length; i += 8)
         {
-            var (low, high) = Vector256.Widen(Vector256.Create(logits.Slice(i, 8)));
-            var weight = Vector512.Exp((Vector512.Create(low, high) - shift) * scale);
+            var weight = Exponential(logits.Slice(i, 8));
             weight.CopyTo(weights, i);
             sums += weight;
         }
-        for (; i < logits.Length; i++) total += weights[i] = Math.Exp((logits[i] - largest) * inverse);
-        return total + Vector512.Sum(sums);
+        if (i < logits.Length)
+        {
+            // By the same function to the last bit: equal logits must have equal weights.
+            Span<float> rest = stackalloc float[8];
+            rest.Fill(float.MinValue);
+            logits[i..].CopyTo(rest);
+            var weight = Exponential(rest);
+            sums += weight;
+            for (var j = 0; i + j < logits.Length; j++) weights[i + j] = weight[j];
+        }
+        return Vector512.Sum(sums);
+
+        Vector512<double> Exponential(ReadOnlySpan<float> eight)
+        {
+            var (low, high) = Vector256.Widen(Vector256.Create(eight));
+            return Vector512.Exp((Vector512.Create(low, high) - shift) * scale);
+        }
     }
 
     int Pick(double target)
