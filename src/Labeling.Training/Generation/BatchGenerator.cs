@@ -16,7 +16,7 @@ public sealed record SamplingOptions(double Temperature = 1, int TopK = 0, doubl
         if (!(Temperature >= 0) || double.IsInfinity(Temperature)) throw new ArgumentOutOfRangeException(nameof(Temperature), Temperature, "The temperature must be 0 or more.");
         if (TopK < 0) throw new ArgumentOutOfRangeException(nameof(TopK), TopK, "top_k must be 0 (off) or more.");
         if (!(TopP > 0) || TopP > 1) throw new ArgumentOutOfRangeException(nameof(TopP), TopP, "top_p must be above 0 and at most 1.");
-        if (!(RepetitionPenalty > 0) || double.IsInfinity(RepetitionPenalty)) throw new ArgumentOutOfRangeException(nameof(RepetitionPenalty), RepetitionPenalty, "The repetition penalty must be above 0.");
+        if (!(RepetitionPenalty >= 1) || double.IsInfinity(RepetitionPenalty)) throw new ArgumentOutOfRangeException(nameof(RepetitionPenalty), RepetitionPenalty, "The repetition penalty must be 1 (off) or more.");
     }
 }
 

@@ -7,7 +7,6 @@ namespace Labeling.Training.Generation;
 sealed class Sampler(int vocabulary, SamplingOptions options)
 {
     readonly double[] weights = new double[vocabulary];
-    readonly float[] penalized = options.RepetitionPenalty == 1 ? [] : new float[vocabulary];
     readonly Nucleus? nucleus = options.TopK > 0 || options.TopP < 1 ? new Nucleus(vocabulary, options.TopK, options.TopP) : null;
 
     /// <summary>
@@ -24,26 +23,30 @@ sealed class Sampler(int vocabulary, SamplingOptions options)
         var largest = Largest(logits);
         var total = Exponentials(logits, largest, inverse);
         if (!double.IsFinite(total)) throw new NonFiniteException("The model's logits are not finite; its weights are damaged or have diverged.");
-        var (logTotal, choiceLargest) = (Math.Log(total), largest);
-        var choice = logits;
-        if (options.RepetitionPenalty != 1 && history is not null)
-        {
-            choice = Penalized(logits, history);
-            choiceLargest = Largest(choice);
-            total = Exponentials(choice, choiceLargest, inverse);
-        }
-        var token = greedy ? choice.IndexOf(choiceLargest) : nucleus is null ? Pick(total * uniform) : nucleus.Pick(weights, total, uniform);
+        var logTotal = Math.Log(total);
+        var penalize = options.RepetitionPenalty != 1 && history is not null;
+        if (penalize) total += Penalize(logits, largest, inverse, history!);
+        var token = !greedy ? nucleus is null ? Pick(total * uniform) : nucleus.Pick(weights, total, uniform)
+            : penalize ? Array.IndexOf(weights, weights.Max()) : logits.IndexOf(largest);
         return (token, (float)((logits[token] - largest) * inverse - logTotal));
     }
 
-    /// <summary>Logits of tokens already there are divided by the penalty, or multiplied when below 0 (Keskar et al. 2019, arXiv 1909.05858, section 4.1).</summary>
-    ReadOnlySpan<float> Penalized(ReadOnlySpan<float> logits, IEnumerable<int> history)
+    /// <summary>
+    /// Logits of tokens already there are divided by the penalty, or multiplied when below 0 (Keskar et al. 2019, arXiv 1909.05858, section
+    /// 4.1). Returns by how much the sum of the weights changed.
+    /// </summary>
+    double Penalize(ReadOnlySpan<float> logits, float largest, double inverse, IEnumerable<int> history)
     {
-        logits.CopyTo(penalized);
-        var penalty = (float)options.RepetitionPenalty;
-        // From the logits, not in place: a token that is there twice is penalized once.
-        foreach (var token in history) penalized[token] = logits[token] > 0 ? logits[token] / penalty : logits[token] * penalty;
-        return penalized;
+        var change = 0.0;
+        foreach (var token in history)
+        {
+            // From the logit, not the weight: a token that is there twice is penalized once.
+            var penalized = logits[token] > 0 ? logits[token] / options.RepetitionPenalty : logits[token] * options.RepetitionPenalty;
+            var weight = Math.Exp((penalized - largest) * inverse);
+            change += weight - weights[token];
+            weights[token] = weight;
+        }
+        return change;
     }
 
     static float Largest(ReadOnlySpan<float> logits)
