@@ -16,7 +16,7 @@ public sealed record SamplingOptions(double Temperature = 1, int TopK = 0, doubl
         if (!(Temperature >= 0) || double.IsInfinity(Temperature)) throw new ArgumentOutOfRangeException(nameof(Temperature), Temperature, "The temperature must be 0 or more.");
         if (TopK < 0) throw new ArgumentOutOfRangeException(nameof(TopK), TopK, "top_k must be 0 (off) or more.");
         if (!(TopP > 0) || TopP > 1) throw new ArgumentOutOfRangeException(nameof(TopP), TopP, "top_p must be above 0 and at most 1.");
-        if (!(RepetitionPenalty > 0) || double.IsInfinity(RepetitionPenalty)) throw new ArgumentOutOfRangeException(nameof(RepetitionPenalty), RepetitionPenalty, "The repetition penalty must be above 0.");
+        if (!(RepetitionPenalty >= 1) || double.IsInfinity(RepetitionPenalty)) throw new ArgumentOutOfRangeException(nameof(RepetitionPenalty), RepetitionPenalty, "The repetition penalty must be 1 (off) or more.");
     }
 }
 
@@ -48,6 +48,7 @@ public static class BatchGenerator
     /// <param name="batchSize">Most rows at the same time; when rows end, waiting prompts take their places.</param>
     /// <param name="cancellation">Checked once per token.</param>
     /// <returns>One result per prompt, in the order of the prompts.</returns>
+    /// <exception cref="Runs.NonFiniteException">The model's logits are not finite.</exception>
     /// <exception cref="ArgumentException">A prompt is empty or leaves no room for a token, or seeds are missing.</exception>
     public static Generated[] Generate(CausalLm model, IReadOnlyList<int[]> prompts, IReadOnlyList<ulong> seeds, int maxNewTokens,
         SamplingOptions? sampling = null, IReadOnlyList<int>? endTokens = null, int batchSize = 64, CancellationToken cancellation = default)

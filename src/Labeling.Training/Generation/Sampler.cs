@@ -1,4 +1,5 @@
 using System.Runtime.Intrinsics;
+using Labeling.Training.Runs;
 
 namespace Labeling.Training.Generation;
 
@@ -6,7 +7,6 @@ namespace Labeling.Training.Generation;
 sealed class Sampler(int vocabulary, SamplingOptions options)
 {
     readonly double[] weights = new double[vocabulary];
-    readonly float[] penalized = options.RepetitionPenalty == 1 ? [] : new float[vocabulary];
     readonly Nucleus? nucleus = options.TopK > 0 || options.TopP < 1 ? new Nucleus(vocabulary, options.TopK, options.TopP) : null;
 
     /// <summary>
@@ -15,32 +15,38 @@ sealed class Sampler(int vocabulary, SamplingOptions options)
     /// <param name="logits">One row, [vocabulary].</param>
     /// <param name="uniform">A random number in [0, 1).</param>
     /// <param name="history">The row's tokens so far, for the repetition penalty.</param>
+    /// <exception cref="NonFiniteException">A logit is NaN or positive infinity, or all are negative infinity.</exception>
     public (int Token, float LogProbability) Sample(ReadOnlySpan<float> logits, double uniform, IEnumerable<int>? history = null)
     {
         var greedy = options.Temperature == 0;
         var inverse = greedy ? 1 : 1 / options.Temperature;
         var largest = Largest(logits);
         var total = Exponentials(logits, largest, inverse);
-        var (logTotal, choiceLargest) = (Math.Log(total), largest);
-        var choice = logits;
-        if (options.RepetitionPenalty != 1 && history is not null)
-        {
-            choice = Penalized(logits, history);
-            choiceLargest = Largest(choice);
-            total = Exponentials(choice, choiceLargest, inverse);
-        }
-        var token = greedy ? choice.IndexOf(choiceLargest) : nucleus is null ? Pick(total * uniform) : nucleus.Pick(weights, total, uniform);
+        if (!double.IsFinite(total)) throw new NonFiniteException("The model's logits are not finite; its weights are damaged or have diverged.");
+        var logTotal = Math.Log(total);
+        var penalize = options.RepetitionPenalty != 1 && history is not null;
+        if (penalize) total += Penalize(logits, largest, inverse, history!);
+        var token = !greedy ? nucleus is null ? Pick(total * uniform) : nucleus.Pick(weights, total, uniform)
+            : penalize ? Array.IndexOf(weights, weights.Max()) : logits.IndexOf(largest);
         return (token, (float)((logits[token] - largest) * inverse - logTotal));
     }
 
-    /// <summary>Logits of tokens already there are divided by the penalty, or multiplied when below 0 (Keskar et al. 2019, arXiv 1909.05858, section 4.1).</summary>
-    ReadOnlySpan<float> Penalized(ReadOnlySpan<float> logits, IEnumerable<int> history)
+    /// <summary>
+    /// Logits of tokens already there are divided by the penalty, or multiplied when below 0 (Keskar et al. 2019, arXiv 1909.05858, section
+    /// 4.1). Returns by how much the sum of the weights changed.
+    /// </summary>
+    double Penalize(ReadOnlySpan<float> logits, float largest, double inverse, IEnumerable<int> history)
     {
-        logits.CopyTo(penalized);
-        var penalty = (float)options.RepetitionPenalty;
-        // From the logits, not in place: a token that is there twice is penalized once.
-        foreach (var token in history) penalized[token] = logits[token] > 0 ? logits[token] / penalty : logits[token] * penalty;
-        return penalized;
+        var change = 0.0;
+        foreach (var token in history)
+        {
+            // From the logit, not the weight: a token that is there twice is penalized once.
+            var penalized = logits[token] > 0 ? logits[token] / options.RepetitionPenalty : logits[token] * options.RepetitionPenalty;
+            var weight = Math.Exp((penalized - largest) * inverse);
+            change += weight - weights[token];
+            weights[token] = weight;
+        }
+        return change;
     }
 
     static float Largest(ReadOnlySpan<float> logits)
@@ -60,19 +66,32 @@ sealed class Sampler(int vocabulary, SamplingOptions options)
     /// <summary>Fills the weights with exp((logit - largest)·inverse temperature) and returns their sum.</summary>
     double Exponentials(ReadOnlySpan<float> logits, float largest, double inverse)
     {
-        var total = 0.0;
         var i = 0;
         var (shift, scale) = (Vector512.Create((double)largest), Vector512.Create(inverse));
         var sums = Vector512<double>.Zero;
         for (; i + 8 <= logits.Length; i += 8)
         {
-            var (low, high) = Vector256.Widen(Vector256.Create(logits.Slice(i, 8)));
-            var weight = Vector512.Exp((Vector512.Create(low, high) - shift) * scale);
+            var weight = Exponential(logits.Slice(i, 8));
             weight.CopyTo(weights, i);
             sums += weight;
         }
-        for (; i < logits.Length; i++) total += weights[i] = Math.Exp((logits[i] - largest) * inverse);
-        return total + Vector512.Sum(sums);
+        if (i < logits.Length)
+        {
+            // By the same function to the last bit: equal logits must have equal weights.
+            Span<float> rest = stackalloc float[8];
+            rest.Fill(float.MinValue);
+            logits[i..].CopyTo(rest);
+            var weight = Exponential(rest);
+            sums += weight;
+            for (var j = 0; i + j < logits.Length; j++) weights[i + j] = weight[j];
+        }
+        return Vector512.Sum(sums);
+
+        Vector512<double> Exponential(ReadOnlySpan<float> eight)
+        {
+            var (low, high) = Vector256.Widen(Vector256.Create(eight));
+            return Vector512.Exp((Vector512.Create(low, high) - shift) * scale);
+        }
     }
 
     int Pick(double target)

@@ -95,6 +95,7 @@ public sealed class BatchGeneratorTests : IDisposable
         Assert.Throws<ArgumentOutOfRangeException>(() => BatchGenerator.Generate(model, [[3]], [1], 5, batchSize: 0));
         Assert.Throws<ArgumentOutOfRangeException>(() => BatchGenerator.Generate(model, [[3]], [1], 5, new SamplingOptions(-1)));
         Assert.Throws<ArgumentOutOfRangeException>(() => BatchGenerator.Generate(model, [[3]], [1], 5, new SamplingOptions(1, 0, 0)));
+        Assert.Throws<ArgumentOutOfRangeException>(() => BatchGenerator.Generate(model, [[3]], [1], 5, new SamplingOptions(RepetitionPenalty: 0.9)));
     }
 
     [Fact]

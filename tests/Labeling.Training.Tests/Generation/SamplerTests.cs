@@ -1,5 +1,6 @@
 using CsCheck;
 using Labeling.Training.Generation;
+using Labeling.Training.Runs;
 
 namespace Labeling.Training.Tests.Generation;
 
@@ -100,6 +101,16 @@ public sealed class SamplerTests
         var (token, logProbability) = new Sampler(4, new SamplingOptions(0)).Sample([0, 3, 3, -1], 0.99);
         Assert.Equal(1, token);
         Assert.Equal(3 - Math.Log(1 + 2 * Math.Exp(3) + Math.Exp(-1)), logProbability, 1e-5);
+    }
+
+    [Theory]
+    [InlineData(float.NaN)]
+    [InlineData(float.PositiveInfinity)]
+    public void Logits_that_are_not_finite_are_refused(float bad)
+    {
+        var logits = Enumerable.Range(0, 40).Select(i => i == 17 ? bad : i / 40f).ToArray();
+        Assert.Throws<NonFiniteException>(() => new Sampler(40, new SamplingOptions()).Sample(logits, 0.5));
+        Assert.Throws<NonFiniteException>(() => new Sampler(40, new SamplingOptions(TopP: 0.9)).Sample(logits, 0.5));
     }
 
     static double[] Softmax(float[] logits)
