@@ -22,7 +22,7 @@ public sealed record PpoHyperparameters : LoraHyperparameters, IRolloutSettings
     public int PpoEpochs { get; init; } = 1;
 
     [Hyperparameter("Step size of the policy. Absent: from the model's size, 1e-4 at 1M parameters falling to 5e-6 at 1.3B.",
-        Source = "InstructGPT E.8: stable up to 8e-6 at 1.3B; tuned on the starter world at 1M", Min = 0, Max = 1)]
+        Source = "InstructGPT E.8: stable up to 8e-6 at 1.3B; what the demo learns with at 1M", Min = 0, Max = 1)]
     public double? LearningRate { get; init; }
 
     [Hyperparameter("Step size of the value model. Absent: from the model's size, 3e-4 at 1M parameters falling to 9e-6 at 6B.", Source = "InstructGPT C.4", Min = 0, Max = 1)]

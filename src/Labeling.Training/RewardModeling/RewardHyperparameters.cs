@@ -7,7 +7,7 @@ namespace Labeling.Training.RewardModeling;
 public sealed record RewardHyperparameters : LoraHyperparameters
 {
     [Hyperparameter("Step size of learning. Absent: from the model's size, 5e-4 at 1M parameters falling to 9e-6 at 6B.",
-        Source = "InstructGPT C.2 at 6B; tuned on the starter world at 1M", Min = 0, Max = 1)]
+        Source = "InstructGPT C.2 at 6B; what the demo learns with at 1M", Min = 0, Max = 1)]
     public double? LearningRate { get; init; }
 
     [Hyperparameter("Passes over the rankings. More than one over-fits quickly.", Unit = "epochs", Source = "InstructGPT C.2", Min = 1, Max = 1000)]

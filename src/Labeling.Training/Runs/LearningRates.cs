@@ -1,12 +1,12 @@
 namespace Labeling.Training.Runs;
 
 /// <summary>
-/// The default learning rate for a model of any size: a power law through a rate tuned here on about a million parameters and the
-/// rate the paper used on its large model. Larger models want smaller rates, and between the two points nothing better is known.
+/// The default learning rate for a model of any size: a power law through the rate that the demo's stages do their work with at about a
+/// million parameters and the rate the paper used on its large model. Larger models want smaller rates, and between the two points nothing better is known.
 /// </summary>
 public static class LearningRates
 {
-    /// <summary>Parameters at which the small rates were tuned.</summary>
+    /// <summary>Parameters to which the small rates belong.</summary>
     public const double SmallModel = 1e6;
 
     /// <summary>Pre-training: 3e-3 at 1M; GPT-3's 2e-4 at 1.3B (arXiv 2005.14165, table 2.1).</summary>

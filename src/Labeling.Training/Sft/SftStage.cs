@@ -24,7 +24,7 @@ namespace Labeling.Training.Sft;
 public sealed record SftHyperparameters : LoraHyperparameters
 {
     [Hyperparameter("Step size of learning. Absent: from the model's size, 1e-3 at 1M parameters falling to 9.65e-6 at 1.3B.",
-        Source = "InstructGPT C.1 at 1.3B; tuned on the starter world at 1M", Min = 0, Max = 1)]
+        Source = "InstructGPT C.1 at 1.3B; what the demo learns with at 1M", Min = 0, Max = 1)]
     public double? LearningRate { get; init; }
 
     [Hyperparameter("Passes over the demonstrations. Validation loss rises after the first few, yet answers keep getting better.",
