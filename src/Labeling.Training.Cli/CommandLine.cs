@@ -73,7 +73,8 @@ internal static class CommandLine
             {
                 LibTorch.Initialize();
                 code = GoldenCheck.Run(parsed.GetRequiredValue(golden), Console.Out.WriteLine, Console.Error.WriteLine);
-            }, maxStackSize: 16 << 20) { Name = "check" };
+            }, maxStackSize: 16 << 20)
+            { Name = "check" };
             thread.Start();
             thread.Join();
             return code;

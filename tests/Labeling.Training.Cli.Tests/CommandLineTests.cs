@@ -78,7 +78,7 @@ public class CommandLineTests(TinyWorld world)
     [InlineData("""{"schema":1,"stage":"sft"}""", "needs 'base'", "folder of the model")]
     [InlineData("""{"schema":1,"stage":"sft","base":"nowhere"}""", "'nowhere'", "does not exist")]
     [InlineData("""{"schema":1,"stage":"sft","data":[{"path":"gone.jsonl"}]}""", "'gone.jsonl'", "does not exist")]
-    [InlineData("""{"schema":1,"stage":"sft","data":[{"path":"data/train.jsonl","split":"pretrain"}]}""", "'pretrain'", "did you mean 'train'")]
+    [InlineData("""{"schema":1,"stage":"reward","data":[{"path":"data/train.jsonl","split":"pretrain"}]}""", "'pretrain'", "did you mean 'train'")]
     [InlineData("""{"schema":1,"stage":"sft","data":[{"path":"data/train.jsonl","weight":2}]}""", "data/train.jsonl", "only training files of 'pretrain'")]
     [InlineData("""{"schema":1,"stage":"sft","data":[{"path":"data/train.jsonl","sha256":"00"}]}""", "data/train.jsonl", "changed or cut off")]
     [InlineData("""{"schema":1,"stage":"sft","data":[{"path":"data/train.jsonl","rows":5}]}""", "data/train.jsonl", "48 rows, not 5")]

@@ -115,9 +115,9 @@ public class SftTests(TinyWorld world)
     }
 
     [Theory]
-    [InlineData("pad_token", "<|end|>", "train.jsonl:1: the tokenizer has '<|end|>' as end token and as padding token")]
+    [InlineData("pad_token", "<|end|>", "odd-pad_token' has one token, '<|end|>', both for the end and for padding")]
     [InlineData("bos_token", "<|user|>", "train.jsonl:3: the row has the begin token '<|user|>' 2 times")]
-    public void A_row_that_would_teach_the_wrong_thing_is_named(string token, string value, string reason)
+    public void A_tokenizer_or_row_that_would_teach_the_wrong_thing_is_named(string token, string value, string reason)
     {
         var model = Path.Combine(world.Root, "odd-" + token);
         Directory.CreateDirectory(model);

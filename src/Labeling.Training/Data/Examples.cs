@@ -16,10 +16,6 @@ internal static class Examples
     private static Sequence Checked(Sequence row, DemonstrationRow source, ChatEncoder chat)
     {
         var tokenizer = chat.Tokenizer;
-        if (tokenizer.PadId == chat.EosId)
-        {
-            throw new BadInputException($"{source.Where}: the tokenizer has '{tokenizer.Decode([chat.EosId])}' as end token and as padding token. Programs that leave padding out of the loss would leave the end out too, and the model would never stop: name another pad_token in tokenizer_config.json, or none.");
-        }
         if (!row.Predicted.Any(t => row.Ids[t] == chat.EosId))
         {
             throw new BadInputException($"{source.Where}: no supervised token of the row is the end token '{tokenizer.Decode([chat.EosId])}', so the model would not learn to stop. Check that the chat template ends the assistant's turn with it.");

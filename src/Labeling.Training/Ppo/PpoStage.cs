@@ -43,18 +43,16 @@ public static class PpoStage
     {
         var settings = run.Spec.Hyperparameters<PpoHyperparameters>();
         var folder = run.Spec.RequireBase();
-        var rewardFolder = run.Spec.RewardModel ?? throw new BadInputException($"{run.Spec.File}: stage 'ppo' needs 'reward_model', the folder of a trained reward model.");
         run.Progress(0, 0, "loading");
         var chat = new ChatEncoder(folder);
-        ModelFolder.RequireSameTokenizer(folder, rewardFolder, run.Spec.File);
         using var policy = ModelFolder.Policy(folder, chat.Tokenizer);
         using var reference = policy.Clone();
         settings.AddLora(policy.AddLora, run.Spec.Seed, run.Spec.File);
-        using var reward = ModelFolder.Open(rewardFolder, RewardModel.Load);
+        using var reward = ModelFolder.Reward(run.Spec, folder, policy, chat.Tokenizer);
         using var value = ValueModel.From(reward);
         using var ema = settings.EmaDecay > 0 ? policy.Clone() : null;
         Freeze(reference.Parameters, reward.Parameters, ema?.Parameters);
-        var context = Math.Min(policy.Config.MaxPositions, reward.Config.MaxPositions);
+        var context = policy.Config.MaxPositions;
         var prompts = Examples.Prompts(Rows.Prompts(run.Spec.DataOf("train"), run.Spec.File), chat, context, settings.Overlong, run);
         var promptOrder = new EndlessOrder(prompts.Count, run.Spec.Seed);
         var ptx = settings.PtxCoefficient > 0 ? PtxExamples.Read(run, chat, policy.Config.MaxPositions, settings.Overlong) : null;

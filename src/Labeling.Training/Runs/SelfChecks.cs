@@ -25,7 +25,7 @@ internal static class SelfChecks
     public static void Padding(CausalLm model, IReadOnlyList<int> ids, int eosId, int padId)
     {
         var rows = Rows(ids, eosId);
-        Same("the language model's loss", model.Config, model.Parameters, [
+        Same("the language model's loss", model.Config, model.Trainable, [
             ("each row alone", () => rows.Select(r => Collated([r])).Aggregate((a, b) => a + b)),
             ("all rows together", () => Collated(rows)),
             ("more padding on the right", () => Masked(Lengths[^1] + 1, left: false)),
@@ -51,7 +51,7 @@ internal static class SelfChecks
     public static void Padding(RewardModel model, IReadOnlyList<int> ids, int eosId, int padId)
     {
         var rows = Rows(ids, eosId);
-        Same("the reward model's score", model.Config, model.Parameters, [
+        Same("the reward model's score", model.Config, model.Trainable, [
             ("each row alone", () => rows.Select(r => model.Rewards(TokenBatch.Ids([r], padId)).sum()).Aggregate((a, b) => a + b)),
             ("all rows together", () => model.Rewards(TokenBatch.Ids(rows, padId), TokenBatch.Mask(rows)).sum()),
             ("more padding on the right", () => Placed(Lengths[^1] + 1, left: false)),
@@ -69,7 +69,7 @@ internal static class SelfChecks
     public static void Padding(ValueModel model, IReadOnlyList<int> ids, int eosId, int padId)
     {
         var rows = Rows(ids, eosId);
-        Same("the value model's values", model.Config, model.Parameters, [
+        Same("the value model's values", model.Config, model.Trainable, [
             ("each row alone", () => rows.Select(r => model.Values(TokenBatch.Ids([r], padId)).square().sum()).Aggregate((a, b) => a + b)),
             ("all rows together", () => Placed(Lengths[^1], left: false)),
             ("more padding on the right", () => Placed(Lengths[^1] + 1, left: false)),

@@ -83,7 +83,7 @@ public sealed class ModelConfigReaderTests : IDisposable
             var window = model.Logits(model.Hidden(ids.narrow(1, t - 4, 5)));
             Assert.True((all[0, t] - window[0, 4]).abs().max().ToDouble() < 1e-4, $"position {t}");
             var shorter = model.Logits(model.Hidden(ids.narrow(1, t - 3, 4)));
-missed = Math.Max(missed, (all[0, t] - shorter[0, 3]).abs().max().ToDouble());
+            missed = Math.Max(missed, (all[0, t] - shorter[0, 3]).abs().max().ToDouble());
         }
         Assert.True(missed > 1e-2, "the window is one token too short");
     }

@@ -36,7 +36,7 @@ public sealed class NonFiniteTests : IDisposable
     }
 
     [Theory]
-    [InlineData("policy", "log-probabilities of prompt")]
+    [InlineData("policy", "The model's logits are not finite")]
     [InlineData("reward", "the (reward model's score|value model's values) of prompt")]
     public void Ppo_names_the_model_whose_numbers_end(string model, string what)
     {
