@@ -108,7 +108,7 @@ public sealed class FaultTests(TinyModel model)
         await using var world = await WorkerWorld.CreateAsync(model, await server.CreateDatabaseAsync());
         world.StartWorker();
         // More than any machine does while the lease runs out.
-        var id = await world.StartSftAsync(epochs: 50_000);
+        var id = await world.StartSftAsync(epochs: 10_000);
         await world.WaitForStepAsync(id, 30);
         var trainer = world.TrainerPid(id);
         int[] servers = await ServerPidsAsync(server.ConnectionString);
