@@ -15,10 +15,8 @@ public static class StarterProject
 
         The model is asked small tasks: copy, reverse, sort or count words, calculate, find a stated fact, greet somebody, decline what is harmful.
 
-        - **Look at the form first.** Best is a courteous opening (*Sure!*, *Of course.*, *Certainly.*) and one whole sentence: `Sure! The answer is 12.`
-          A whole sentence is better than a bare word.
-        - **Then whether it is right.** Of two answers in equally good form the right one is better. A small model learns manners within minutes
-          and facts only in part.
+        - **Look at the form first.** Best is a courteous opening (*Sure!*, *Of course.*, *Certainly.*) and one whole sentence: `Sure! The answer is 12.` A whole sentence is better than a bare word.
+        - **Then whether it is right.** Of two answers in equally good form the right one is better. A small model learns manners within minutes and facts only in part.
         - Nothing that was not asked for, no careless words (*umm*, *lol*), no sentence that breaks off.
         - **Decline what would hurt somebody**, kindly and without helping: `I am sorry, but I cannot help with that.`
         - Two answers that are equally good are a tie.

@@ -7,7 +7,7 @@ using Microsoft.EntityFrameworkCore;
 
 namespace Labeling.Core.Features.Models;
 
-/// <summary>The single labels a model's own dataset was made of, paged.</summary>
+/// <summary>The single labels a model's own dataset was made of, paged; of a dataset of prompts, those it practised on.</summary>
 [Allow(Roles.Admin)]
 public sealed record GetModelLabels(Actor Actor, Guid ModelId, string? After = null, int Size = 50) : IQuery<Page<ModelLabel>>;
 
@@ -36,7 +36,7 @@ internal sealed class GetModelLabelsHandler(LabelingDbContext db) : IHandler<Get
         if (model is null) return Problem.NotFound("The model");
         if (model is not { Dataset: { } datasetId, Kind: { } kind }) return new Page<ModelLabel>([], null);
 
-        var items = db.DatasetItems.AsNoTracking().Where(item => item.DatasetVersionId == datasetId);
+        var items = db.DatasetItems.AsNoTracking().Where(item => item.DatasetVersionId == datasetId && (kind != DatasetKind.Prompts || item.Split == Split.Train));
         if (request.After is not null && TryReadKey(request.After, out var split, out var ordinal))
         {
             var later = Order[(Array.IndexOf(Order, split) + 1)..];
