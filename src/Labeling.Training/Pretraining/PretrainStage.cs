@@ -99,7 +99,6 @@ public static class PretrainStage
         ModelFolder.RequirePadApart(tokenizer, folder);
         var pad = tokenizer.PadId ?? eos;
         using var model = run.Spec.Base is null ? Create(settings, tokenizer, eos, run.Spec) : ModelFolder.Policy(folder, tokenizer);
-        model.ComputeType = ComputePrecision.TypeOf(settings.Precision);
         var context = run.Spec.Base is null ? settings.ContextLength : Math.Min(settings.ContextLength, model.Config.MaxPositions);
         if (settings.PackLength > 0)
         {
@@ -122,6 +121,8 @@ public static class PretrainStage
         var validTexts = Rows.Texts(run.Spec.DataOf("valid"), run.Spec.File, required: false);
         var valid = validTexts.Count == 0 ? null : new HeldOutText(validTexts, Encode, eos, context, settings.BatchSize);
         SelfChecks.Padding(model, batchOf(0)[0].Ids, eos, pad);
+        // Only now: the check looks for differences that the rounding of bfloat16 would hide.
+        model.ComputeType = ComputePrecision.TypeOf(settings.Precision);
 
         var total = settings.MaxSteps > 0 ? settings.MaxSteps : stepsPerEpoch * settings.Epochs;
         var peak = settings.LearningRate ?? LearningRates.Pretraining(model.ParameterCount);

@@ -57,6 +57,19 @@ public sealed class PretrainStageTests : IDisposable
     }
 
     [Fact]
+    public void Half_precision_follows_full_precision()
+    {
+        // Widths that the processor's bfloat16 products are made for, on text long enough that rounding shows.
+        object Settings(string precision) => new { hidden_size = 64, layers = 2, heads = 4, context_length = 32, batch_size = 8, epochs = 4, precision };
+        var full = world.Run("full", "pretrain", Settings("float32"), ("train", StageWorld.Texts(400)), ("valid", StageWorld.Texts(20)));
+        var half = world.Run("half", "pretrain", Settings("bfloat16"), ("train", StageWorld.Texts(400)), ("valid", StageWorld.Texts(20)));
+        var losses = StageWorld.Metric(full, "loss").Zip(StageWorld.Metric(half, "loss")).ToList();
+        Assert.Contains(losses, pair => pair.First != pair.Second);
+        Assert.All(losses, pair => Assert.Equal(pair.First, pair.Second, 0.05 * pair.First));
+        Assert.True(losses[^1].Second < 0.5 * losses[0].Second, "it learns");
+    }
+
+    [Fact]
     public void Files_are_mixed_by_weight_and_the_passes_over_each_are_reported()
     {
         var folder = Mixed("mixed", new { hidden_size = 16, layers = 1, heads = 2, context_length = 16, batch_size = 6, max_steps = 10 }, 3, 1);
