@@ -60,6 +60,7 @@ public static class GroupPolicyStage
                 var generating = watch.Elapsed.TotalSeconds;
                 Rollouts.Look(rollouts, policy, reference, null, reward, settings, chat.PadId);
                 PpoChecks.AllFinite(rollouts, step + 1);
+                PpoChecks.SampledAlike(rollouts, step + 1);
                 Rollouts.Score(rollouts, settings.MissingEosPenalty, scoreClip: 0);
                 var groups = rollouts.Chunk(k).ToList();
                 groups.ForEach(group => Credit(group, settings));

@@ -11,11 +11,26 @@ internal static class PpoChecks
     /// <summary>Largest ½·mean (log ρ)² by rounding alone.</summary>
     private const double ApproxKlTolerance = 1e-4;
 
+    /// <summary>Mean difference of a token's log-probabilities, nats, by rounding alone.</summary>
+    private const double SampledTolerance = 0.01;
+
     /// <summary>Divergences cannot be negative; an estimate below this is more than bad luck with a batch.</summary>
     private const double LowKl = -1;
 
     /// <summary>Batches in a row with such an estimate that no chance explains.</summary>
     private const int LowKlBatches = 5;
+
+    /// <summary>Answers come from kernels of their own; what they were sampled with must be what the policy's forward pass gives them.</summary>
+    /// <exception cref="SelfCheckException">The two differ by more than rounding on average.</exception>
+    public static void SampledAlike(IReadOnlyList<Rollout> rollouts, int step)
+    {
+        var gap = rollouts.SelectMany(r => r.LogProbs.Zip(r.SampledLogProbs, (now, sampled) => Math.Abs((double)now - sampled))).DefaultIfEmpty().Average();
+        if (!(gap <= SampledTolerance))
+        {
+            throw new SelfCheckException(FormattableString.Invariant(
+                $"Step {step}: the log-probabilities that answers were sampled with are {gap:G3} nats per token from those of the policy's forward pass. This is a defect of the trainer, not of your data."));
+        }
+    }
 
     /// <summary>Before any learning the policy is the one that sampled: ratio 1, approximate KL 0, or the two were computed differently.</summary>
     /// <exception cref="SelfCheckException">They are not.</exception>
@@ -24,7 +39,7 @@ internal static class PpoChecks
         if (!(Math.Abs(ratio - 1) <= RatioTolerance && approxKl <= ApproxKlTolerance))
         {
             throw new SelfCheckException(FormattableString.Invariant(
-                $"Step {step}: the first minibatch has ratio {ratio:F4} instead of 1 and approximate KL {approxKl:G3} instead of 0. Sampling and training disagree about log-probabilities; this is a defect of the trainer, not of your data."));
+                $"Step {step}: the first minibatch has ratio {ratio:F4} instead of 1 and approximate KL {approxKl:G3} instead of 0. Scoring and learning disagree about log-probabilities; this is a defect of the trainer, not of your data."));
         }
     }
 

@@ -108,6 +108,7 @@ public static class PpoStage
                 var generating = watch.Elapsed.TotalSeconds;
                 Rollouts.Look(rollouts, policy, reference, value, reward, settings, chat.PadId);
                 PpoChecks.AllFinite(rollouts, step + 1);
+                PpoChecks.SampledAlike(rollouts, step + 1);
                 if (settings.ScoreNormalization == "running")
                 {
                     moments!.Add(rollouts.Select(r => r.ModelScore));

@@ -18,6 +18,9 @@ internal sealed class Rollout(PromptRow row, int[] prompt, Generated generated)
 
     public Sequence Sequence { get; } = new([.. prompt, .. generated.Tokens], prompt.Length);
 
+    /// <summary>Log-probabilities as the sampler had them.</summary>
+    public float[] SampledLogProbs => generated.LogProbabilities;
+
     public float[] LogProbs { get; set; } = [];
 
     public float[] ReferenceLogProbs { get; set; } = [];

@@ -23,6 +23,31 @@ public sealed class DecodeStepTests
         Check("sliding window", narrow);
     }
 
+    [Fact]
+    public void An_adapter_is_part_of_what_is_decoded_in_every_family()
+    {
+        using var noGrad = no_grad();
+        foreach (var path in GoldenFolder.Models("causal-lm"))
+        {
+            using var scope = NewDisposeScope();
+            using var model = CausalLm.Load(path);
+            model.AddLora(new LoraOptions(2), seed: 5);
+            using var generator = new Generator(6);
+            foreach (var (name, matrix) in model.Trainable) if (name.EndsWith("lora_B.weight", StringComparison.Ordinal)) matrix.normal_(0, 0.05, generator);
+            Check(Path.GetFileName(path) + " with an adapter", model);
+        }
+    }
+
+    [Fact]
+    public void Frequencies_that_follow_the_length_are_those_of_the_full_pass_within_the_trained_positions()
+    {
+        using var noGrad = no_grad();
+        using var llama = CausalLm.Load(GoldenFolder.Models("causal-lm").First(p => p.EndsWith("llama", StringComparison.Ordinal)));
+        using var dynamic = CausalLm.New(llama.Config with { MaxPositions = 128, TrainedPositions = 32, RopeScaling = new RopeScaling("dynamic", 4), InitializerRange = 0.3 }, 3);
+        Assert.True(dynamic.Body.Rotary!.FollowsLength);
+        Check("dynamic", dynamic);
+    }
+
     /// <summary>Rows of 22 tokens; the first few are taken over from libtorch's cache, as many as the row's number.</summary>
     static void Check(string name, CausalLm model)
     {

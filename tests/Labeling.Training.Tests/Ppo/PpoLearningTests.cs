@@ -165,6 +165,18 @@ public sealed class PpoLearningTests : IDisposable
         Assert.Equal(4, warnings.Count);
     }
 
+    [Fact]
+    public void Answers_from_another_policy_than_the_one_that_scores_them_are_noticed()
+    {
+        PpoChecks.SampledAlike(Answers(policy, policy, reference), 3);
+        using (no_grad())
+        {
+            reference.Parameters["transformer.ln_f.weight"].mul_(1.5);
+        }
+        var error = Assert.Throws<SelfCheckException>(() => PpoChecks.SampledAlike(Answers(policy, reference, reference), 3));
+        Assert.StartsWith("Step 3: the log-probabilities that answers were sampled with", error.Message, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("the policy's log-probabilities")]
     [InlineData("the reference policy's log-probabilities")]
