@@ -11,10 +11,8 @@
 // Deliberate deviations: AdamW and a cosine after a linear warm-up (the paper: RMSprop, warm-up only); log-probabilities are sums over the
 // answer for IPO too, as in its paper (TRL averages them over tokens, which changes what beta means).
 
-using System.Text.Json.Nodes;
 using Labeling.Training.Data;
 using Labeling.Training.Models;
-using Labeling.Training.Optim;
 using Labeling.Training.RewardModeling;
 using Labeling.Training.Runs;
 using static TorchSharp.torch;
@@ -22,7 +20,7 @@ using static TorchSharp.torch;
 namespace Labeling.Training.DirectPreference;
 
 /// <summary>Hyperparameters of the stage "dpo".</summary>
-public sealed record DpoHyperparameters
+public sealed record DpoHyperparameters : PreferenceHyperparameters
 {
     [Hyperparameter("dpo separates chosen from rejected answers without end; ipo aims at a difference of 1/(2 beta) nats and stops there, which over-fits less when people agree.",
         Source = "Rafailov et al. 2023; Azar et al. 2023", Choices = ["dpo", "ipo"])]
@@ -38,29 +36,8 @@ public sealed record DpoHyperparameters
         Unit = "reward", Source = "Amini et al. 2024; levels of Llama 2", Min = 0, Max = 1000)]
     public double StrengthMargin { get; init; }
 
-    [Hyperparameter("Step size of learning. Absent: from the model's size, 1e-4 at 1M parameters falling to 1e-6 at 2.8B.", Source = "Rafailov et al. 2023, B at 2.8B; at 1M as ppo", Min = 0, Max = 1)]
-    public double? LearningRate { get; init; }
-
-    [Hyperparameter("Passes over the preferences.", Unit = "epochs", Source = "Tunstall et al. 2023 (Zephyr): 1 to 3", Min = 1, Max = 1000)]
-    public int Epochs { get; init; } = 1;
-
     [Hyperparameter("Rankings or pairs per step. Absent: 64, or fewer when that would leave less than 100 steps.", Unit = "rankings", Source = "Rafailov et al. 2023, B", Min = 1, Max = 65_536)]
     public int? BatchSize { get; init; }
-
-    [Hyperparameter("Share of all steps in which the learning rate rises from zero.", Source = "Tunstall et al. 2023 (Zephyr)", Min = 0, Max = 1)]
-    public double WarmupRatio { get; init; } = 0.1;
-
-    [Hyperparameter("Longest allowed gradient; longer ones are scaled down.", Min = 1e-6, Max = 1e6)]
-    public double MaxGradNorm { get; init; } = 1;
-
-    [Hyperparameter("Steps between evaluations on the validation rows; 0 = once per epoch.", Unit = "steps", Min = 0, Max = 1_000_000)]
-    public int EvalEvery { get; init; }
-
-    [Hyperparameter("Steps between checkpoints.", Unit = "steps", Min = 1, Max = 1_000_000)]
-    public int CheckpointEvery { get; init; } = 100;
-
-    [Hyperparameter(Examples.OverlongHelp, Choices = ["error", "skip"])]
-    public string Overlong { get; init; } = "error";
 }
 
 /// <summary>Trains a policy on preferences directly.</summary>
@@ -89,59 +66,14 @@ public static class DpoStage
         {
             AddReference(model, part, batchSize, chat.PadId, run.Stop);
         }
-        var plan = new BatchPlan([.. train.Select(r => r.Longest)], batchSize, run.Spec.Seed);
-        var total = plan.StepsPerEpoch * settings.Epochs;
-        var peak = settings.LearningRate ?? LearningRates.Preference(model.ParameterCount);
-        var schedule = new LearningRate(ScheduleKind.Cosine, peak, total, (long)Math.Ceiling(settings.WarmupRatio * total));
-        using var optimizer = new AdamW(model.Parameters, new AdamWOptions(0.9, 0.95, 1e-8, 0, settings.MaxGradNorm));
-        var evalEvery = settings.EvalEvery > 0 ? settings.EvalEvery : plan.StepsPerEpoch;
-
-        var checkpoints = new RunCheckpoints(run, settings.CheckpointEvery, new Dictionary<string, IEnumerable<KeyValuePair<string, Tensor>>> { ["model"] = model.Parameters },
-            new Dictionary<string, AdamW> { ["optimizer"] = optimizer });
-        var (step, state) = checkpoints.Resume();
-        var tokens = state["num_tokens"]?.GetValue<long>() ?? 0;
-        run.Log($"{settings.Loss.ToUpperInvariant()} of {model.ParameterCount:N0} parameters on {train.Count} rankings with {train.Sum(r => r.Pairs.Count)} comparisons ({valid.Count} rankings for validation): {total} steps of {batchSize}, learning rate {peak:G3}, beta {settings.Beta:G3}.");
-
-        while (step < total)
-        {
-            run.Progress(step, total, "training");
-            Dictionary<string, double> metrics;
-            using (NewDisposeScope())
+        PreferenceTraining.Run(run, folder, model, settings, batchSize, [.. train.Select(r => (r.Longest, r.Answers.Sum(a => (long)a.Ids.Length)))],
+            $"{settings.Loss.ToUpperInvariant()} of {model.ParameterCount:N0} parameters with beta {settings.Beta:G3} on {train.Count} rankings with {train.Sum(r => r.Pairs.Count)} comparisons ({valid.Count} rankings for validation)",
+            rows =>
             {
-                var batch = plan.Rows(step).Select(i => train[i]).ToList();
-                var logProbs = AnswerLogProbs.Sums(model, [.. batch.SelectMany(r => r.Answers)], chat.PadId);
-                var (loss, described) = Losses(batch, logProbs, settings);
-                var learningRate = schedule.At(step);
-                loss.backward();
-                metrics = new Dictionary<string, double>(described)
-                {
-                    ["loss"] = Finite.Loss(loss, step + 1),
-                    ["grad_norm"] = optimizer.Step(learningRate),
-                    ["lr"] = learningRate,
-                    ["epoch"] = (step + 1.0) / plan.StepsPerEpoch,
-                    ["num_tokens"] = tokens += batch.Sum(r => r.Answers.Sum(a => (long)a.Ids.Length)),
-                };
-            }
-            step++;
-            if (valid.Count > 0 && (step % evalEvery == 0 || step == total))
-            {
-                run.Progress(step, total, "evaluating");
-                using var scope = NewDisposeScope();
-                var logProbs = AnswerLogProbs.Of(model, [.. valid.SelectMany(r => r.Answers)], batchSize, chat.PadId);
-                var (loss, described) = Losses(valid, tensor(logProbs), settings);
-                metrics["eval/loss"] = loss.item<float>();
-                foreach (var (name, value) in described)
-                {
-                    metrics["eval/" + name] = value;
-                }
-            }
-            run.Metrics(step, metrics);
-            checkpoints.AfterStep(step, total, () => new JsonObject { ["num_tokens"] = tokens });
-        }
-        run.Progress(total, total, "saving");
-        run.WriteOutput(output => model.Save(output, folder));
-        run.Finish(total, run.LastMetrics());
-        run.Progress(total, total, "done");
+                var batch = rows.Select(i => train[i]).ToList();
+                return Losses(batch, AnswerLogProbs.Sums(model, [.. batch.SelectMany(r => r.Answers)], chat.PadId), settings);
+            },
+            valid.Count == 0 ? null : () => Losses(valid, tensor(AnswerLogProbs.Of(model, [.. valid.SelectMany(r => r.Answers)], batchSize, chat.PadId)), settings));
     }
 
     private sealed record Comparison(Sequence[] Answers, List<RankedPair> Pairs, float[] Margins)
@@ -185,7 +117,7 @@ public static class DpoStage
     /// <param name="batch">Rankings.</param>
     /// <param name="logProbs">log π of all their answers, ranking by ranking.</param>
     /// <param name="settings">Hyperparameters.</param>
-    private static (Tensor Loss, Dictionary<string, double> Described) Losses(List<Comparison> batch, Tensor logProbs, DpoHyperparameters settings)
+    private static PreferenceTraining.Described Losses(List<Comparison> batch, Tensor logProbs, DpoHyperparameters settings)
     {
         var pairs = new List<RankedPair>();
         var offset = 0;
@@ -198,7 +130,7 @@ public static class DpoStage
         var (loss, differences) = PreferenceLoss.Compute(logProbs - reference, pairs, [.. batch.SelectMany(r => r.Margins)], batch.Count, settings.Beta, settings.Loss, settings.LabelSmoothing);
         var policy = logProbs.detach().data<float>().ToArray();
         var rewards = policy.Zip(batch.SelectMany(r => r.Reference), (p, r) => settings.Beta * (p - r)).ToArray();
-        return (loss, new Dictionary<string, double>
+        return new(loss, new Dictionary<string, double>
         {
             ["rewards/chosen"] = pairs.Average(p => rewards[p.Better]),
             ["rewards/rejected"] = pairs.Average(p => rewards[p.Worse]),

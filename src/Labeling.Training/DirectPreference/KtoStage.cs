@@ -10,16 +10,14 @@
 // Deliberate deviations: the mismatched answer is one of all rows, not only of the batch, so a last batch of one row works too; where prompt and
 // mismatched answer are longer than the context, the answer is cut.
 
-using System.Text.Json.Nodes;
 using Labeling.Training.Data;
-using Labeling.Training.Optim;
 using Labeling.Training.Runs;
 using static TorchSharp.torch;
 
 namespace Labeling.Training.DirectPreference;
 
 /// <summary>Hyperparameters of the stage "kto".</summary>
-public sealed record KtoHyperparameters
+public sealed record KtoHyperparameters : PreferenceHyperparameters
 {
     [Hyperparameter("Strength of the pull towards the base model; smaller values let the policy move further.", Unit = "reward per nat", Source = "Ethayarajh et al. 2024", Min = 1e-4, Max = 100)]
     public double Beta { get; init; } = 0.1;
@@ -30,29 +28,8 @@ public sealed record KtoHyperparameters
     [Hyperparameter("Weight of unwanted answers; see desirable_weight.", Source = "Ethayarajh et al. 2024, eq. 9", Min = 0, Max = 1000)]
     public double UndesirableWeight { get; init; } = 1;
 
-    [Hyperparameter("Step size of learning. Absent: from the model's size, 1e-4 at 1M parameters falling to 1e-6 at 2.8B.", Source = "as dpo; Ethayarajh et al. 2024: 5e-7 to 5e-6 at 1B to 30B", Min = 0, Max = 1)]
-    public double? LearningRate { get; init; }
-
-    [Hyperparameter("Passes over the answers.", Unit = "epochs", Source = "Ethayarajh et al. 2024", Min = 1, Max = 1000)]
-    public int Epochs { get; init; } = 1;
-
     [Hyperparameter("Answers per step; a reference point needs a few. Absent: 32, or fewer when that would leave less than 100 steps.", Unit = "answers", Source = "Ethayarajh et al. 2024", Min = 2, Max = 65_536)]
     public int? BatchSize { get; init; }
-
-    [Hyperparameter("Share of all steps in which the learning rate rises from zero.", Source = "Tunstall et al. 2023 (Zephyr)", Min = 0, Max = 1)]
-    public double WarmupRatio { get; init; } = 0.1;
-
-    [Hyperparameter("Longest allowed gradient; longer ones are scaled down.", Min = 1e-6, Max = 1e6)]
-    public double MaxGradNorm { get; init; } = 1;
-
-    [Hyperparameter("Steps between evaluations on the validation rows; 0 = once per epoch.", Unit = "steps", Min = 0, Max = 1_000_000)]
-    public int EvalEvery { get; init; }
-
-    [Hyperparameter("Steps between checkpoints.", Unit = "steps", Min = 1, Max = 1_000_000)]
-    public int CheckpointEvery { get; init; } = 100;
-
-    [Hyperparameter(Examples.OverlongHelp, Choices = ["error", "skip"])]
-    public string Overlong { get; init; } = "error";
 }
 
 /// <summary>Trains a policy on single judged answers.</summary>
@@ -82,60 +59,19 @@ public static class KtoStage
                 (part[i].Reference, part[i].MismatchedReference) = (reference[i], reference[part.Count + i]);
             }
         }
-        var plan = new BatchPlan([.. train.Select(r => r.Longest)], batchSize, run.Spec.Seed);
-        var total = plan.StepsPerEpoch * settings.Epochs;
-        var peak = settings.LearningRate ?? LearningRates.Preference(model.ParameterCount);
-        var schedule = new LearningRate(ScheduleKind.Cosine, peak, total, (long)Math.Ceiling(settings.WarmupRatio * total));
-        using var optimizer = new AdamW(model.Parameters, new AdamWOptions(0.9, 0.95, 1e-8, 0, settings.MaxGradNorm));
-        var evalEvery = settings.EvalEvery > 0 ? settings.EvalEvery : plan.StepsPerEpoch;
-
-        var checkpoints = new RunCheckpoints(run, settings.CheckpointEvery, new Dictionary<string, IEnumerable<KeyValuePair<string, Tensor>>> { ["model"] = model.Parameters },
-            new Dictionary<string, AdamW> { ["optimizer"] = optimizer });
-        var (step, state) = checkpoints.Resume();
-        var tokens = state["num_tokens"]?.GetValue<long>() ?? 0;
-        run.Log($"KTO of {model.ParameterCount:N0} parameters on {wanted} wanted and {train.Count - wanted} unwanted answers ({valid.Count} for validation): {total} steps of {batchSize}, learning rate {peak:G3}, beta {settings.Beta:G3}.");
-
-        while (step < total)
-        {
-            run.Progress(step, total, "training");
-            Dictionary<string, double> metrics;
-            using (NewDisposeScope())
+        PreferenceTraining.Run(run, folder, model, settings, batchSize, [.. train.Select(r => (r.Longest, (long)r.Answer.Ids.Length))],
+            $"KTO of {model.ParameterCount:N0} parameters with beta {settings.Beta:G3} on {wanted} wanted and {train.Count - wanted} unwanted answers ({valid.Count} for validation)",
+            rows =>
             {
-                var batch = plan.Rows(step).Select(i => train[i]).ToList();
+                var batch = rows.Select(i => train[i]).ToList();
                 var mismatched = AnswerLogProbs.Of(model, [.. batch.Select(r => r.Mismatched)], batch.Count, chat.PadId);
-                var logProbs = AnswerLogProbs.Sums(model, [.. batch.Select(r => r.Answer)], chat.PadId);
-                var (loss, described) = Losses(batch, logProbs, mismatched, settings);
-                var learningRate = schedule.At(step);
-                loss.backward();
-                metrics = new Dictionary<string, double>(described)
-                {
-                    ["loss"] = Finite.Loss(loss, step + 1),
-                    ["grad_norm"] = optimizer.Step(learningRate),
-                    ["lr"] = learningRate,
-                    ["epoch"] = (step + 1.0) / plan.StepsPerEpoch,
-                    ["num_tokens"] = tokens += batch.Sum(r => (long)r.Answer.Ids.Length),
-                };
-            }
-            step++;
-            if (valid.Count > 0 && (step % evalEvery == 0 || step == total))
+                return Losses(batch, AnswerLogProbs.Sums(model, [.. batch.Select(r => r.Answer)], chat.PadId), mismatched, settings);
+            },
+            valid.Count == 0 ? null : () =>
             {
-                run.Progress(step, total, "evaluating");
-                using var scope = NewDisposeScope();
                 var sums = AnswerLogProbs.Of(model, Both(valid), batchSize, chat.PadId);
-                var (loss, described) = Losses(valid, tensor(sums[..valid.Count]), sums[valid.Count..], settings);
-                metrics["eval/loss"] = loss.item<float>();
-                foreach (var (name, value) in described)
-                {
-                    metrics["eval/" + name] = value;
-                }
-            }
-            run.Metrics(step, metrics);
-            checkpoints.AfterStep(step, total, () => new JsonObject { ["num_tokens"] = tokens });
-        }
-        run.Progress(total, total, "saving");
-        run.WriteOutput(output => model.Save(output, folder));
-        run.Finish(total, run.LastMetrics());
-        run.Progress(total, total, "done");
+                return Losses(valid, tensor(sums[..valid.Count]), sums[valid.Count..], settings);
+            });
     }
 
     private sealed record Judged(Sequence Answer, bool Desirable, Sequence Mismatched)
@@ -169,7 +105,7 @@ public static class KtoStage
     /// <param name="logProbs">log π of their answers. [rows].</param>
     /// <param name="mismatched">log π of their mismatched answers.</param>
     /// <param name="settings">Hyperparameters.</param>
-    private static (Tensor Loss, Dictionary<string, double> Described) Losses(List<Judged> batch, Tensor logProbs, float[] mismatched, KtoHyperparameters settings)
+    private static PreferenceTraining.Described Losses(List<Judged> batch, Tensor logProbs, float[] mismatched, KtoHyperparameters settings)
     {
         var z0 = KtoLoss.ReferencePoint([.. mismatched.Zip(batch, (p, r) => p - r.MismatchedReference)]);
         var loss = KtoLoss.Compute(logProbs - tensor(batch.Select(r => r.Reference).ToArray()), [.. batch.Select(r => r.Desirable)], z0, settings.Beta, settings.DesirableWeight, settings.UndesirableWeight);
@@ -184,6 +120,6 @@ public static class KtoStage
         {
             described["rewards/margins"] = chosen - rejected;
         }
-        return (loss, described);
+        return new(loss, described);
     }
 }
