@@ -128,6 +128,27 @@ public sealed class ModelTests : InRunWorld
     }
 
     [Fact]
+    public async Task A_policy_practised_on_the_training_prompts_only()
+    {
+        Split[] splits = [Split.Train, Split.Valid, Split.Test, Split.Train];
+        await AddAsync(db => splits.Select((split, i) => Seed.Prompt(db, Project, $"p{i} {split}", split)).ToList());
+        var prompts = await World.DoAsync(new FreezeDataset(Admin, Guid.CreateVersion7(), Project.Id, "prompts", DatasetKind.Prompts, new()));
+        var ppo = await AddAsync(db =>
+        {
+            var run = Seed.Run(db, db.DatasetVersions.Single(set => set.Id == prompts.Id), RunStage.Ppo);
+            var model = new ModelCheckpoint { Id = Guid.CreateVersion7(), ProjectId = Project.Id, Name = "ppo", Kind = ModelKind.Policy, RunId = run.Id, Metrics = "{}" };
+            db.Models.Add(model);
+            return model.Id;
+        });
+
+        var first = await World.DoAsync(new GetModelLabels(Admin, ppo, Size: 1));
+        var rest = await World.DoAsync(new GetModelLabels(Admin, ppo, first.Next, 5));
+
+        Assert.Equal(["p0 Train", "p3 Train"], first.Items.Concat(rest.Items).Select(label => label.PromptPreview).Order());
+        Assert.Null(rest.Next);
+    }
+
+    [Fact]
     public async Task Scores_come_page_by_page()
     {
         var (reward, answers) = await AddAsync(db =>
