@@ -36,6 +36,17 @@ internal static class Words
             _ => "",
         };
 
+    /// <summary>The figures that say how a run of the stage went, the most telling first. A model from outside has none of its own.</summary>
+    public static string[] TellingFigures(RunStage? stage) =>
+        stage switch
+        {
+            RunStage.Sft => ["eval/loss", "eval/mean_token_accuracy", "loss", "mean_token_accuracy", "seconds"],
+            RunStage.Sample => ["num_answers", "completions/mean_length", "completions/clipped_ratio", "seconds"],
+            RunStage.Reward => ["eval/accuracy", "accuracy", "eval/loss", "margin", "loss", "seconds"],
+            RunStage.Ppo => ["objective/scores", "objective/rlhf_reward", "objective/kl", "completions/mean_length", "seconds"],
+            _ => ["eval/loss", "loss"],
+        };
+
     public static string Name(this RunState state) =>
         state switch
         {
