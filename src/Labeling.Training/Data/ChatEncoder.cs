@@ -32,7 +32,6 @@ public sealed class ChatEncoder
             throw new BadInputException(e.Message, e);
         }
         EosId = tokenizer.EosId ?? throw new BadInputException($"The tokenizer of '{modelFolder}' names no eos_token that is in its vocabulary; models could never learn to stop.");
-        ModelFolder.RequirePadApart(tokenizer, modelFolder);
         PadId = tokenizer.PadId ?? EosId;
         specials = [.. tokenizer.AddedTokens.Where(t => t.Special).Select(t => t.Content).OrderByDescending(s => s.Length)];
     }

@@ -56,6 +56,7 @@ public static class DpoStage
         var folder = run.Spec.RequireBase();
         run.Progress(0, 0, "loading");
         var chat = new ChatEncoder(folder);
+        ModelFolder.RequirePadApart(chat.Tokenizer, folder);
         using var model = ModelFolder.Policy(folder, chat.Tokenizer);
         var train = Read(run, chat, model.Config.MaxPositions, "train", settings);
         var valid = Read(run, chat, model.Config.MaxPositions, "valid", settings);

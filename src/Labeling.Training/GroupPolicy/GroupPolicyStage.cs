@@ -32,6 +32,7 @@ public static class GroupPolicyStage
         var folder = run.Spec.RequireBase();
         run.Progress(0, 0, "loading");
         var chat = new ChatEncoder(folder);
+        ModelFolder.RequirePadApart(chat.Tokenizer, folder);
         using var policy = ModelFolder.Policy(folder, chat.Tokenizer);
         using var reward = ModelFolder.Reward(run.Spec, folder, policy, chat.Tokenizer);
         using var reference = policy.Clone();

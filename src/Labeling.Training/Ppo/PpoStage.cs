@@ -45,6 +45,7 @@ public static class PpoStage
         var folder = run.Spec.RequireBase();
         run.Progress(0, 0, "loading");
         var chat = new ChatEncoder(folder);
+        ModelFolder.RequirePadApart(chat.Tokenizer, folder);
         using var policy = ModelFolder.Policy(folder, chat.Tokenizer);
         using var reference = policy.Clone();
         settings.AddLora(policy.AddLora, run.Spec.Seed, run.Spec.File);

@@ -41,6 +41,7 @@ public static class RewardStage
         var folder = run.Spec.RequireBase();
         run.Progress(0, 0, "loading");
         var chat = new ChatEncoder(folder);
+        ModelFolder.RequirePadApart(chat.Tokenizer, folder);
         RewardModel NewModel(long seed) => FromPolicy(folder, chat, seed, settings, run);
         using var model = NewModel(run.Spec.Seed);
         var train = Rankings.Read(run, chat, model.Config.MaxPositions, "train", settings);

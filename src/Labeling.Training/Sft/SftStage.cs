@@ -88,6 +88,7 @@ public static class SftStage
         var folder = run.Spec.RequireBase();
         run.Progress(0, 0, "loading");
         var chat = new ChatEncoder(folder);
+        ModelFolder.RequirePadApart(chat.Tokenizer, folder);
         using var model = ModelFolder.Policy(folder, chat.Tokenizer);
         model.ComputeType = ComputePrecision.TypeOf(settings.Precision);
         var context = model.Config.MaxPositions;

@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using Labeling.Training.Checkpoints;
 using Labeling.Training.Cli.Tests;
 using Labeling.Training.Optim;
@@ -58,17 +59,21 @@ public sealed class NonFiniteTests : IDisposable
     }
 
     [Fact]
-    public void Padding_with_the_end_token_is_refused_in_a_sentence()
+    public void Padding_with_the_end_token_is_refused_for_learning_and_does_for_answering()
     {
         var path = Path.Combine(world.In("policy"), "tokenizer_config.json");
-        var config = System.Text.Json.Nodes.JsonNode.Parse(File.ReadAllText(path))!;
+        var config = JsonNode.Parse(File.ReadAllText(path))!;
         config["pad_token"] = config["eos_token"]!.DeepClone();
         File.WriteAllText(path, config.ToJsonString());
-        foreach (var (stage, rows) in new[] { ("sft", StageWorld.Demonstrations(4)), ("reward", StageWorld.Rankings(4)), ("ppo", StageWorld.Prompts(4)) })
+        foreach (var (stage, rows) in new[] { ("sft", StageWorld.Demonstrations(4)), ("reward", StageWorld.Rankings(4)), ("ppo", StageWorld.Prompts(4)), ("dpo", StageWorld.Rankings(4)), ("kto", StageWorld.Rankings(4)), ("grpo", StageWorld.Prompts(4)) })
         {
             var folder = world.Make(stage, stage, new { }, ("train", rows));
             Assert.Contains("both for the end and for padding", Assert.Throws<BadInputException>(() => StageWorld.Start(folder)).Message, StringComparison.Ordinal);
         }
+        var answers = RunFiles.Make(world.Root, "answers", "sample", new { answers_per_prompt = 2, max_new_tokens = 4 }, [("train", StageWorld.Prompts(3))],
+            ("models", new JsonArray(new JsonObject { ["id"] = "m", ["path"] = "../policy" })));
+        StageWorld.Start(answers);
+        Assert.Equal(6, RunFiles.Lines(Path.Combine(answers, "samples.jsonl")).Count);
     }
 
     private void Spoil(string model, string tensor, float value)
