@@ -37,7 +37,7 @@ internal static class AnswerLogProbs
             }
             using var scope = NewDisposeScope();
             var batch = indices.Select(i => rows[i]).ToList();
-            var values = TokenBatch.LogProbs(TokenBatch.Logits(model, batch, padId), TokenBatch.Targets(batch)).data<float>().ToArray();
+            var values = NextTokenLoss.Evaluate(model, batch, padId).Losses.neg_().data<float>().ToArray();
             var at = 0;
             foreach (var i in indices)
             {

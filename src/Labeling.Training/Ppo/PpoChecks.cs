@@ -32,7 +32,7 @@ internal static class PpoChecks
         }
     }
 
-    /// <summary>Before any learning the policy is the one that sampled: ratio 1, approximate KL 0, or the two were computed differently.</summary>
+    /// <summary>Before any learning the policy is the one that scored the answers: ratio 1, approximate KL 0, or the two were computed differently.</summary>
     /// <exception cref="SelfCheckException">They are not.</exception>
     public static void FirstMinibatch(double ratio, double approxKl, int step)
     {

@@ -106,9 +106,8 @@ internal static class PpoLearning
         {
             using var scope = NewDisposeScope();
             var share = batch.Sum(e => e.Supervised) / tokens;
-            var loss = nn.functional.cross_entropy(TokenBatch.Logits(policy, batch, padId), TokenBatch.Targets(batch));
+            var (loss, _) = NextTokenLoss.Backward(policy, TokenBatch.Hidden(policy, batch, padId), TokenBatch.Targets(batch), settings.PtxCoefficient * share);
             mean += share * Finite.Loss(loss, step, "pre-training loss");
-            (loss * (settings.PtxCoefficient * share)).backward();
         }
         return mean;
     }
