@@ -10,7 +10,6 @@ namespace Labeling.Core.Tests.Runs;
 /// <summary>A database with one dataset, and the run queue on it.</summary>
 public abstract class InQueue : IAsyncLifetime
 {
-    protected static readonly TimeSpan Short = TimeSpan.FromMilliseconds(300);
     protected static readonly CancellationToken None = CancellationToken.None;
 
     protected TestDatabase Database { get; private set; } = null!;
@@ -49,6 +48,17 @@ public abstract class InQueue : IAsyncLifetime
     {
         await using var db = Database.CreateContext();
         return await db.TrainingRuns.SingleAsync(run => run.Id == id);
+    }
+
+    /// <summary>Ends the lease of a run at once, as if its worker had been silent for longer than that.</summary>
+    protected Task LapseAsync(Guid id) => SetAsync(id, "lease_expires_at = clock_timestamp() - interval '1 second'");
+
+    /// <summary>Turns the clocks of a run instead of waiting for them.</summary>
+    protected async Task SetAsync(Guid id, string assignment)
+    {
+        await using var command = Source.CreateCommand($"update training_runs set {assignment} where id = $1");
+        command.Parameters.AddWithValue(id);
+        Assert.Equal(1, await command.ExecuteNonQueryAsync());
     }
 
     protected static RunReport Report(params int[] steps) =>

@@ -38,10 +38,10 @@ public sealed class RunQueueTests : InQueue
     public async Task A_former_holder_can_write_nothing()
     {
         var run = await AddAsync();
-        var queue = Queue(Short);
+        var queue = Queue();
         var zombie = (await queue.ClaimAsync("zombie", None))!;
         await queue.ReportAsync(zombie, Report(1), None);
-        await Task.Delay(Short * 2);
+        await LapseAsync(run.Id);
         Assert.Equal(1, await queue.RescueAsync([], None));
         var heir = (await Queue().ClaimAsync("heir", None))!;
         await queue.ReportAsync(heir, Report(2), None);
@@ -65,10 +65,10 @@ public sealed class RunQueueTests : InQueue
     [Fact]
     public async Task An_expired_lease_allows_no_write_but_can_be_renewed_while_nobody_took_the_run()
     {
-        await AddAsync();
-        var queue = Queue(Short);
+        var run = await AddAsync();
+        var queue = Queue();
         var lease = (await queue.ClaimAsync("w", None))!;
-        await Task.Delay(Short * 2);
+        await LapseAsync(run.Id);
 
         await Assert.ThrowsAsync<LeaseLostException>(() => queue.ReportAsync(lease, Report(1), None));
         await Assert.ThrowsAsync<LeaseLostException>(() => queue.CompleteAsync(lease, "{}", NoRecord, None));
@@ -80,15 +80,15 @@ public sealed class RunQueueTests : InQueue
     public async Task A_silent_workers_run_waits_again_until_its_attempts_are_used_up()
     {
         var run = await AddAsync(maxAttempts: 2);
-        var queue = Queue(TimeSpan.FromMilliseconds(50));
+        var queue = Queue();
 
         Assert.Equal(1, (await queue.ClaimAsync("worker-1", None))!.Attempt);
-        await Task.Delay(100);
+        await LapseAsync(run.Id);
         Assert.Equal(0, await queue.RescueAsync([run.Id], None));
         Assert.Equal(1, await queue.RescueAsync([], None));
         Assert.Equal(RunState.Retryable, (await ReadAsync(run.Id)).State);
         Assert.Equal(2, (await queue.ClaimAsync("worker-2", None))!.Attempt);
-        await Task.Delay(100);
+        await LapseAsync(run.Id);
         Assert.Equal(1, await queue.RescueAsync([], None));
 
         var failed = await ReadAsync(run.Id);
@@ -100,10 +100,10 @@ public sealed class RunQueueTests : InQueue
     [Fact]
     public async Task After_a_database_start_owners_have_time_to_come_back()
     {
-        await AddAsync();
-        var queue = Queue(TimeSpan.FromMilliseconds(50), grace: TimeSpan.FromHours(1));
+        var run = await AddAsync();
+        var queue = Queue(grace: TimeSpan.FromHours(1));
         await queue.ClaimAsync("w", None);
-        await Task.Delay(100);
+        await LapseAsync(run.Id);
 
         Assert.Equal(0, await queue.RescueAsync([], None));
         Assert.Equal(1, await Queue(grace: TimeSpan.Zero).RescueAsync([], None));
@@ -137,7 +137,7 @@ public sealed class RunQueueTests : InQueue
         var lease = (await queue.ClaimAsync("w", None))!;
         Assert.Equal(RunState.Retryable, await queue.FailAsync(lease, "SIGSEGV", retry: true, None));
         Assert.True((await ReadAsync(retried.Id)).AvailableAt > DateTimeOffset.UtcNow.AddSeconds(-1));
-        await Task.Delay(100);
+        await SetAsync(retried.Id, "available_at = clock_timestamp()");
         lease = (await queue.ClaimAsync("w", None))!;
         Assert.Equal(2, lease.Attempt);
 
@@ -185,11 +185,11 @@ public sealed class RunQueueTests : InQueue
     public async Task A_cancelled_run_whose_worker_dies_stays_cancelled()
     {
         var run = await AddAsync();
-        var queue = Queue(TimeSpan.FromMilliseconds(50));
+        var queue = Queue();
         await queue.ClaimAsync("w", None);
         await using var db = Database.CreateContext();
         await RunQueue.RequestCancelAsync(db, run.Id, None);
-        await Task.Delay(100);
+        await LapseAsync(run.Id);
 
         await queue.RescueAsync([], None);
 
