@@ -76,17 +76,17 @@ sealed class Decoder(ModelConfig config, Block[] blocks, Tensor tokenEmbedding)
 
     Tensor Run(Block block, int index, Tensor x, AttentionPlan plan, Rotary.Rotation? rotation, KeyValueCache? cache, Dropout? dropout)
     {
-        Tensor Attention(Tensor input) => Dropped(Attend(block, index, input, plan, rotation, cache, dropout));
+        Tensor Attending(Tensor input) => Dropped(Attend(block, index, input, plan, rotation, cache, dropout));
         Tensor Feeding(Tensor input) => Dropped(FeedForward(block, input, dropout));
         Tensor Dropped(Tensor branch) => dropout is null ? branch : dropout.Residual(branch);
         if (config.ParallelResidual)
-            return x + Attention(block.AttentionNorm.Apply(x)) + Feeding(block.FeedForwardNorm.Apply(x));
+            return x + Attending(block.AttentionNorm.Apply(x)) + Feeding(block.FeedForwardNorm.Apply(x));
         if (!config.PreNorm)
         {
-            x = block.AttentionNorm.Apply(x + Attention(x));
+            x = block.AttentionNorm.Apply(x + Attending(x));
             return block.FeedForwardNorm.Apply(x + Feeding(x));
         }
-        x = x + Attention(block.AttentionNorm.Apply(x));
+        x = x + Attending(block.AttentionNorm.Apply(x));
         return x + Feeding(block.FeedForwardNorm.Apply(x));
     }
 
@@ -103,10 +103,8 @@ sealed class Decoder(ModelConfig config, Block[] blocks, Tensor tokenEmbedding)
             key = key.repeat_interleave(config.Heads / config.KeyValueHeads, 1);
             value = value.repeat_interleave(config.Heads / config.KeyValueHeads, 1);
         }
-        // A bias of hundreds does not fit into the eight bits of bfloat16.
-        if (plan.Mask is { dtype: ScalarType.Float32 }) (query, key, value) = (query.to_type(ScalarType.Float32), key.to_type(ScalarType.Float32), value.to_type(ScalarType.Float32));
-        var attended = F.scaled_dot_product_attention(query, key, value, plan.Mask, 0, plan.Causal);
-        return block.Output.Apply(attended.transpose(1, 2).reshape(batch, time, config.Heads * config.HeadSize).to_type(x.dtype), dropout);
+        var attended = Attention.Apply(query, key, value, plan);
+        return block.Output.Apply(attended.transpose(1, 2).reshape(batch, time, config.Heads * config.HeadSize), dropout);
     }
 
     /// <summary>Queries, keys and values, each [batch, heads, time, head size].</summary>
