@@ -1,3 +1,4 @@
+using Labeling.Training.Data;
 using Labeling.Training.Models;
 using Labeling.Training.Optim;
 using static TorchSharp.torch;
@@ -22,7 +23,7 @@ internal static class TrainingBenchmark
     {
         foreach (var (name, vocabulary, hidden, layers, batch, time, turns) in Cases.Where(c => c.Name.Contains(only, StringComparison.OrdinalIgnoreCase)))
         {
-            using var model = CausalLm.New(ModelConfig.Gpt2(vocabulary, hidden, layers, hidden / (hidden == 768 ? 64 : 32), time), seed: 1);
+            using var model = CausalLm.New(ModelConfig.Gpt2(vocabulary, hidden, layers, hidden / (hidden < 512 ? 32 : 64), time), seed: 1);
             using var optimizer = new AdamW(model.Parameters);
             using var ids = randint(0, vocabulary, [batch, time + 1]);
             var best = new Dictionary<ScalarType, (double Milliseconds, double Limit)>();
@@ -49,9 +50,8 @@ internal static class TrainingBenchmark
             void Step()
             {
                 using var scope = NewDisposeScope();
-                var hiddenStates = model.Hidden(ids.narrow(1, 0, time));
-                var logits = model.Logits(hiddenStates).view(-1, vocabulary);
-                nn.functional.cross_entropy(logits, ids.narrow(1, 1, time).reshape(-1)).backward();
+                var hiddenStates = model.Hidden(ids.narrow(1, 0, time)).view(batch * time, hidden);
+                NextTokenLoss.Backward(model, hiddenStates, ids.narrow(1, 1, time).reshape(-1));
                 optimizer.Step(1e-4);
             }
         }

@@ -18,35 +18,28 @@ internal static class NextTokenLoss
     /// <param name="hidden">Hidden states of the model that predict the supervised tokens [supervised, hidden]; carries gradients.</param>
     /// <param name="targets">The supervised tokens, int64 [supervised].</param>
     /// <param name="weight">Factor of the gradients, for example the share of a micro-batch.</param>
-    /// <param name="accuracy">Whether to compare first choices too.</param>
     /// <param name="chunkLogits">Most logits at once.</param>
-    /// <returns>The mean loss per supervised token, without the weight, and the share of them that are the model's first choice (0 unless asked for).</returns>
-    public static (Tensor Loss, double Accuracy) Backward(CausalLm model, Tensor hidden, Tensor targets, double weight = 1, bool accuracy = false, long chunkLogits = ChunkLogits)
+    /// <returns>The mean loss per supervised token, without the weight, and the share of them that are the model's first choice.</returns>
+    public static (double Loss, double Accuracy) Backward(CausalLm model, Tensor hidden, Tensor targets, double weight = 1, long chunkLogits = ChunkLogits)
     {
         var (count, size) = (targets.shape[0], RowsOf(model, chunkLogits));
-        if (count <= size)
-        {
-            var logits = model.Logits(hidden);
-            var whole = F.cross_entropy(logits, targets);
-            (weight == 1 ? whole : whole * weight).backward();
-            return (whole, accuracy ? TokenBatch.Accuracy(logits, targets) : 0);
-        }
-        var (loss, right) = (zeros([]), 0.0);
+        var (loss, right) = (0.0, 0L);
         var gradients = new List<Tensor>();
         for (long from = 0; from < count; from += size)
         {
             using var scope = NewDisposeScope();
             var length = Math.Min(size, count - from);
-            var (part, target) = (hidden.narrow(0, from, length).detach().requires_grad_(true), targets.narrow(0, from, length));
-            var logits = model.Logits(part);
-            var partLoss = F.cross_entropy(logits, target, reduction: nn.Reduction.Sum) / (double)count;
-            (partLoss * weight).backward();
-            loss.add_(partLoss.detach());
-            gradients.Add(part.grad!.MoveToOuterDisposeScope());
-            if (accuracy) right += TokenBatch.Accuracy(logits, target) * length;
+            var part = count <= size ? hidden : hidden.narrow(0, from, length).detach().requires_grad_(true);
+            var logits = model.HeadOutput(part);
+            // The head needs its inputs for its backward pass, not its output: the gradient takes the place of the logits.
+            var gradient = logits.detach();
+            var (sum, choices) = CrossEntropy.Differentiate(gradient, targets.narrow(0, from, length), weight / count);
+            (loss, right) = (loss + sum, right + choices);
+            logits.backward([gradient]);
+            if (count > size) gradients.Add(part.grad!.MoveToOuterDisposeScope());
         }
-        hidden.backward([cat(gradients)]);
-        return (loss, right / count);
+        if (count > size) hidden.backward([cat(gradients)]);
+        return (loss / count, (double)right / count);
     }
 
     /// <summary>Loss of each supervised token, float32 [supervised], and the share that are the model's first choice; without gradients.</summary>

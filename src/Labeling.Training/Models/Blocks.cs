@@ -41,7 +41,8 @@ sealed class Linear(string name, Tensor weight, Tensor? bias, bool transposed = 
     Tensor Frozen(Tensor x)
     {
         var own = weight.to_type(x.dtype);
-        return F.linear(x, transposed ? own.t() : own, bias?.to_type(x.dtype));
+        // Rows in two dimensions: given three, libtorch adds the bias in a pass of its own.
+        return F.linear(x.reshape(-1, Inputs), transposed ? own.t() : own, bias?.to_type(x.dtype)).view([.. x.shape[..^1], Outputs]);
     }
 }
 

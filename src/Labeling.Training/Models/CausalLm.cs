@@ -150,7 +150,10 @@ public sealed class CausalLm : IDisposable
     /// <summary>Scores of every next token.</summary>
     /// <param name="hidden">Hidden states [..., hidden], for example only the rows that have a label.</param>
     /// <returns>float32 [..., vocabulary].</returns>
-    public Tensor Logits(Tensor hidden) => F.linear(hidden, head.to_type(hidden.dtype)).to_type(ScalarType.Float32);
+    public Tensor Logits(Tensor hidden) => HeadOutput(hidden).to_type(ScalarType.Float32);
+
+    /// <summary>The same in the number type of the hidden states.</summary>
+    internal Tensor HeadOutput(Tensor hidden) => F.linear(hidden, head.to_type(hidden.dtype));
 
     /// <summary>
     /// Saves a complete Hugging Face folder: config.json, generation_config.json, model.safetensors and, when a source is given, its

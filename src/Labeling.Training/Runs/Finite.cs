@@ -11,10 +11,13 @@ internal static class Finite
 
     /// <summary>The loss as a number.</summary>
     /// <exception cref="NonFiniteException">It is NaN or infinite.</exception>
-    public static double Loss(Tensor loss, int step, string name = "loss")
+    public static double Loss(Tensor loss, int step, string name = "loss") => Loss((double)loss.item<float>(), step, name);
+
+    /// <summary>The loss itself.</summary>
+    /// <exception cref="NonFiniteException">It is NaN or infinite.</exception>
+    public static double Loss(double value, int step, string name = "loss")
     {
-        var value = loss.item<float>();
-        return float.IsFinite(value) ? value : throw new NonFiniteException($"Step {step}: the {name} is {value.ToString(CultureInfo.InvariantCulture)}. {Advice}");
+        return double.IsFinite(value) ? value : throw new NonFiniteException($"Step {step}: the {name} is {value.ToString(CultureInfo.InvariantCulture)}. {Advice}");
     }
 
     /// <summary>Tensors that a step has changed.</summary>

@@ -170,7 +170,7 @@ public static class SftStage
             var targets = TokenBatch.Targets(packed is null ? rows : [.. packed.SelectMany(r => r)]);
             var hidden = packed is null ? TokenBatch.Hidden(model, rows, padId, dropout) : Data.Packing.Hidden(model, packed, padId, dropout);
             var share = rows.Sum(s => s.Supervised) / supervised;
-            var (mean, right) = NextTokenLoss.Backward(model, hidden, targets, share * (1 - settings.PretrainingMix), accuracy: true);
+            var (mean, right) = NextTokenLoss.Backward(model, hidden, targets, share * (1 - settings.PretrainingMix));
             loss += Finite.Loss(mean, step) * share;
             accuracy += right * share;
         }

@@ -30,8 +30,8 @@ public sealed class NextTokenLossTests : IDisposable
         var expected = -TokenBatch.LogProbs(TokenBatch.Logits(model, rows, padId: 0), TokenBatch.Targets(rows));
         expected.mean().backward();
         var gradients = Gradients();
-        var (loss, accuracy) = NextTokenLoss.Backward(model, TokenBatch.Hidden(model, rows, 0), TokenBatch.Targets(rows), accuracy: true);
-        Assert.Equal(expected.mean().ToDouble(), loss.ToDouble(), 1e-6);
+        var (loss, accuracy) = NextTokenLoss.Backward(model, TokenBatch.Hidden(model, rows, 0), TokenBatch.Targets(rows));
+        Assert.Equal(expected.mean().ToDouble(), loss, 1e-6);
         Assert.Equal(TokenBatch.Accuracy(TokenBatch.Logits(model, rows, padId: 0), TokenBatch.Targets(rows)), accuracy, 1e-12);
         foreach (var (name, gradient) in Gradients()) Assert.True(gradient.allclose(gradients[name], 1e-5, 1e-7), name);
     }
@@ -43,15 +43,15 @@ public sealed class NextTokenLossTests : IDisposable
     [InlineData(249)]
     public void Chunks_change_neither_loss_nor_gradients_nor_accuracy(long chunkLogits)
     {
-        var (loss, accuracy) = NextTokenLoss.Backward(model, TokenBatch.Hidden(model, rows, 0), TokenBatch.Targets(rows), accuracy: true);
+        var (loss, accuracy) = NextTokenLoss.Backward(model, TokenBatch.Hidden(model, rows, 0), TokenBatch.Targets(rows));
         var whole = Gradients();
-        var (chunkedLoss, chunkedAccuracy) = NextTokenLoss.Backward(model, TokenBatch.Hidden(model, rows, 0), TokenBatch.Targets(rows), accuracy: true, chunkLogits: chunkLogits);
-        Assert.Equal(loss.ToDouble(), chunkedLoss.ToDouble(), 1e-5);
+        var (chunkedLoss, chunkedAccuracy) = NextTokenLoss.Backward(model, TokenBatch.Hidden(model, rows, 0), TokenBatch.Targets(rows), chunkLogits: chunkLogits);
+        Assert.Equal(loss, chunkedLoss, 1e-5);
         Assert.Equal(accuracy, chunkedAccuracy, 1e-12);
         foreach (var (name, gradient) in Gradients()) Assert.True(gradient.allclose(whole[name], 1e-4, 1e-6), name);
         var (losses, evaluated) = NextTokenLoss.Evaluate(model, rows, padId: 0, accuracy: true, chunkLogits: chunkLogits);
         Assert.Equal(7, losses.shape[0]);
-        Assert.Equal(loss.ToDouble(), losses.mean().ToDouble(), 1e-5);
+        Assert.Equal(loss, losses.mean().ToDouble(), 1e-5);
         Assert.Equal(accuracy, evaluated, 1e-12);
     }
 
@@ -61,7 +61,7 @@ public sealed class NextTokenLossTests : IDisposable
         void Once()
         {
             using var inner = NewDisposeScope();
-            NextTokenLoss.Backward(model, TokenBatch.Hidden(model, rows, 0), TokenBatch.Targets(rows), accuracy: true, chunkLogits: 100);
+            NextTokenLoss.Backward(model, TokenBatch.Hidden(model, rows, 0), TokenBatch.Targets(rows), chunkLogits: 100);
             NextTokenLoss.Evaluate(model, rows, padId: 0, chunkLogits: 100);
         }
         Once();
