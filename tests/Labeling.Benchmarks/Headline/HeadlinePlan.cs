@@ -68,7 +68,7 @@ internal sealed record HeadlinePlan
     public ModelShape Large { get; init; } = new(7, 320, 10);
 
     /// <summary>Pages of the primer, which both models read first.</summary>
-    public int PrimerPages { get; init; } = 40_000;
+    public int PrimerPages { get; init; } = 50_000;
 
     /// <summary>Steps of 16 x 128 tokens on the primer: about one pass.</summary>
     public int PrimerSteps { get; init; } = 1000;
@@ -78,7 +78,7 @@ internal sealed record HeadlinePlan
 
     public int ValidationDocuments { get; init; } = 1000;
 
-    /// <summary>Steps of pre-training between checkpoints: what a killed run loses at most.</summary>
+    /// <summary>Steps between checkpoints of the large model, about a minute: what a killed run loses at most.</summary>
     public int CheckpointEvery { get; init; } = 50;
 
     public int Demonstrations { get; init; } = 2000;

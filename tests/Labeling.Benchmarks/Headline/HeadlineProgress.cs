@@ -86,7 +86,9 @@ internal sealed class HeadlineProgress(IReadOnlyList<HeadlineStep> steps, string
         string file = Path.Combine(root, steps[_at].Name, "progress.json");
         if (!File.Exists(file))
             return null;
-        using JsonDocument progress = JsonDocument.Parse(File.ReadAllText(file));
+        // The trainer must be able to replace the file while it is open here.
+        using FileStream open = new(file, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+        using JsonDocument progress = JsonDocument.Parse(open);
         double total = progress.RootElement.GetProperty("total_steps").GetDouble();
         return total > 0 ? progress.RootElement.GetProperty("step").GetDouble() / total : null;
     }

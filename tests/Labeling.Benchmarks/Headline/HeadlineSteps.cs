@@ -25,14 +25,14 @@ internal sealed class HeadlineSteps(HeadlinePlan plan, string root)
     public IReadOnlyList<HeadlineStep> All =>
     [
         new("small-primer", "pretrain", 1, folder => Primer(folder, plan.Small)),
-        new(SmallBase, "pretrain", 3, folder => RawText(folder, "small-primer", "float32")),
+        new(SmallBase, "pretrain", 3, folder => RawText(folder, "small-primer", plan.Small)),
         new(Sft, "sft", 1, folder => Spec(new() { ["epochs"] = plan.SftEpochs },
             [TrainerRun.WriteRows(folder, "train", _rows.Demonstrations(valid: false)), TrainerRun.WriteRows(folder, "valid", _rows.Demonstrations(valid: true))], SmallBase)),
         new(Answers, "sample", 2, folder => Sampling(folder, plan.AnswersPerPrompt, _rows.Prompts(_rows.Ranked), Sft)),
         new(Reward, "reward", 5, RewardModel),
         new(Ppo, "ppo", 10, PolicyOptimization),
         new("large-primer", "pretrain", 18, folder => Primer(folder, plan.Large)),
-        new(LargeBase, "pretrain", 56, folder => RawText(folder, "large-primer", plan.Precision)),
+        new(LargeBase, "pretrain", 56, folder => RawText(folder, "large-primer", plan.Large)),
         new(Comparison, "sample", 2, folder => Sampling(folder, 1, _rows.Prompts(_rows.HeldOut), SmallBase, Sft, Ppo, LargeBase)),
         new(Prompted, "sample", 2, folder => Sampling(folder, 1, _rows.PromptsWithExamples(), LargeBase)),
     ];
@@ -42,7 +42,7 @@ internal sealed class HeadlineSteps(HeadlinePlan plan, string root)
 
     private Dictionary<string, object> Primer(string folder, ModelShape shape)
     {
-        Dictionary<string, object> settings = Pretraining(StarterModel.PrimerSettings, shape == plan.Large ? plan.Precision : "float32");
+        Dictionary<string, object> settings = Pretraining(StarterModel.PrimerSettings, shape);
         settings["hidden_size"] = shape.Hidden;
         settings["layers"] = shape.Layers;
         settings["heads"] = shape.Heads;
@@ -52,20 +52,25 @@ internal sealed class HeadlineSteps(HeadlinePlan plan, string root)
         return spec;
     }
 
-    private Dictionary<string, object> RawText(string folder, string from, string precision)
+    private Dictionary<string, object> RawText(string folder, string from, ModelShape shape)
     {
         List<string> texts = [.. WorldText.Documents(plan.Seed).Take(plan.Documents + plan.ValidationDocuments)];
-        return Spec(Pretraining(StarterModel.RawTextSettings, precision),
+        return Spec(Pretraining(StarterModel.RawTextSettings, shape),
             [TrainerRun.WriteRows(folder, "train", texts.Take(plan.Documents).Select(text => new { text })), TrainerRun.WriteRows(folder, "valid", texts.Skip(plan.Documents).Select(text => new { text }))],
             from);
     }
 
     /// <summary>The starter's recipe; the learning rate follows from the size of the model.</summary>
-    private Dictionary<string, object> Pretraining(IReadOnlyDictionary<string, object> recipe, string precision)
+    private Dictionary<string, object> Pretraining(IReadOnlyDictionary<string, object> recipe, ModelShape shape)
     {
-        Dictionary<string, object> settings = new(recipe) { ["precision"] = precision, ["checkpoint_every"] = plan.CheckpointEvery };
+        Dictionary<string, object> settings = new(recipe);
         settings.Remove("learning_rate");
         settings.Remove("store_as");
+        if (shape == plan.Large)
+        {
+            settings["precision"] = plan.Precision;
+            settings["checkpoint_every"] = plan.CheckpointEvery;
+        }
         return settings;
     }
 
