@@ -68,13 +68,13 @@ internal sealed record HeadlinePlan
     public ModelShape Large { get; init; } = new(7, 320, 10);
 
     /// <summary>Pages of the primer, which both models read first.</summary>
-    public int PrimerPages { get; init; } = 50_000;
+    public int PrimerPages { get; init; } = 60_000;
 
     /// <summary>Steps of 16 x 128 tokens on the primer: about one pass.</summary>
-    public int PrimerSteps { get; init; } = 1000;
+    public int PrimerSteps { get; init; } = 1200;
 
     /// <summary>Documents of raw text, which both models read once.</summary>
-    public int Documents { get; init; } = 180_000;
+    public int Documents { get; init; } = 200_000;
 
     public int ValidationDocuments { get; init; } = 1000;
 
@@ -96,7 +96,7 @@ internal sealed record HeadlinePlan
     /// <summary>Prompts nobody labels, for PPO.</summary>
     public int PracticePrompts { get; init; } = 3000;
 
-    public int Episodes { get; init; } = 25_600;
+    public int Episodes { get; init; } = 12_800;
 
     /// <summary>Held-out prompts of the comparison.</summary>
     public int ComparedPrompts { get; init; } = 2000;
@@ -109,19 +109,22 @@ internal sealed record HeadlinePlan
     public static HeadlinePlan Open(string folder, HeadlinePlan asked, Action<string> say)
     {
         string path = Path.Combine(folder, File);
-        if (System.IO.File.Exists(path))
-        {
-            HeadlinePlan kept = JsonSerializer.Deserialize<HeadlinePlan>(System.IO.File.ReadAllText(path), Json)!;
-            return kept.Name == asked.Name ? kept : throw new HostException($"{folder} holds a {kept.Name} run, and a {asked.Name} one was asked for. Name another folder.");
-        }
-        double single = Machine.MatmulGflops(), half = Machine.MatmulGflops(ScalarType.BFloat16);
-        HeadlinePlan plan = asked with { Precision = half >= WorthIt * single ? "bfloat16" : "float32" };
-        say(FormattableString.Invariant($"Products: {single:0} GFLOP/s in float32, {half:0} in bfloat16; the large model calculates in {plan.Precision}."));
+        HeadlinePlan plan = System.IO.File.Exists(path) ? JsonSerializer.Deserialize<HeadlinePlan>(System.IO.File.ReadAllText(path), Json)! : asked with { Precision = FasterPrecision(say) };
+        if (plan.Name != asked.Name)
+            throw new HostException($"{folder} holds a {plan.Name} run, and a {asked.Name} one was asked for. Name another folder.");
         double ratio = (double)plan.Large.Parameters() / plan.Small.Parameters();
         if (ratio < LeastRatio)
             throw new HostException(FormattableString.Invariant($"The large model has only {ratio:0.0} times the parameters of the small one."));
         System.IO.File.WriteAllText(path + ".new", JsonSerializer.Serialize(plan, Json));
-        System.IO.File.Move(path + ".new", path);
+        System.IO.File.Move(path + ".new", path, overwrite: true);
         return plan;
+    }
+
+    private static string FasterPrecision(Action<string> say)
+    {
+        double single = Machine.MatmulGflops(), half = Machine.MatmulGflops(ScalarType.BFloat16);
+        string faster = half >= WorthIt * single ? "bfloat16" : "float32";
+        say(FormattableString.Invariant($"Products: {single:0} GFLOP/s in float32, {half:0} in bfloat16; the large model calculates in {faster}."));
+        return faster;
     }
 }

@@ -25,16 +25,16 @@ internal sealed class HeadlineSteps(HeadlinePlan plan, string root)
     public IReadOnlyList<HeadlineStep> All =>
     [
         new("small-primer", "pretrain", 1, folder => Primer(folder, plan.Small)),
-        new(SmallBase, "pretrain", 3, folder => RawText(folder, "small-primer", plan.Small)),
+        new(SmallBase, "pretrain", 2, folder => RawText(folder, "small-primer", plan.Small)),
         new(Sft, "sft", 1, folder => Spec(new() { ["epochs"] = plan.SftEpochs },
             [TrainerRun.WriteRows(folder, "train", _rows.Demonstrations(valid: false)), TrainerRun.WriteRows(folder, "valid", _rows.Demonstrations(valid: true))], SmallBase)),
-        new(Answers, "sample", 2, folder => Sampling(folder, plan.AnswersPerPrompt, _rows.Prompts(_rows.Ranked), Sft)),
-        new(Reward, "reward", 5, RewardModel),
-        new(Ppo, "ppo", 10, PolicyOptimization),
-        new("large-primer", "pretrain", 18, folder => Primer(folder, plan.Large)),
-        new(LargeBase, "pretrain", 56, folder => RawText(folder, "large-primer", plan.Large)),
-        new(Comparison, "sample", 2, folder => Sampling(folder, 1, _rows.Prompts(_rows.HeldOut), SmallBase, Sft, Ppo, LargeBase)),
-        new(Prompted, "sample", 2, folder => Sampling(folder, 1, _rows.PromptsWithExamples(), LargeBase)),
+        new(Answers, "sample", 0.5, folder => Sampling(folder, plan.AnswersPerPrompt, _rows.Prompts(_rows.Ranked), Sft)),
+        new(Reward, "reward", 2, RewardModel),
+        new(Ppo, "ppo", 4, PolicyOptimization),
+        new("large-primer", "pretrain", 21, folder => Primer(folder, plan.Large)),
+        new(LargeBase, "pretrain", 59, folder => RawText(folder, "large-primer", plan.Large)),
+        new(Comparison, "sample", 1, folder => Sampling(folder, 1, _rows.Prompts(_rows.HeldOut), SmallBase, Sft, Ppo, LargeBase)),
+        new(Prompted, "sample", 1, folder => Sampling(folder, 1, _rows.PromptsWithExamples(), LargeBase)),
     ];
 
     /// <summary>Answers of a finished sampling step, by model and prompt.</summary>
