@@ -102,7 +102,7 @@ internal sealed record HeadlinePlan
     public int ComparedPrompts { get; init; } = 2000;
 
     /// <summary>Demonstrations before the question where the large model is prompted: as many as fit into the length it was trained on.</summary>
-    public int Shots { get; init; } = 2;
+    public int Shots { get; init; } = 3;
 
     /// <summary>The folder's plan, or, in a new folder, the one asked for with this machine's number type.</summary>
     /// <exception cref="HostException">The folder has another plan, or the models are too near in size.</exception>
