@@ -46,7 +46,7 @@ internal sealed class RunExecutor(RunQueue queue, RunSignals signals, RunFolderW
         using var interrupted = CancellationTokenSource.CreateLinkedTokenSource(stopping, keeper.Lost, keeper.CancelRequested);
         var folder = folders.FolderOf(lease.RunId);
         Directory.CreateDirectory(folder);
-        await OrphanedTrainer.EndAsync(folder, log, interrupted.Token);
+        await OrphanedTrainer.EndAsync(folder, message => log.LogWarning("{Message}", message), interrupted.Token);
         var run = await keeper.WriteAsync(_ => folders.WriteAsync(lease.RunId, interrupted.Token));
         interrupted.Token.ThrowIfCancellationRequested();
 

@@ -51,15 +51,23 @@ public sealed class HostProcess : IAsyncDisposable
     private static HostProcess Start(string[] command, string dataFolder, int? port, string[] more)
     {
         var chosen = port ?? FreePort();
+        return Start("Labeling.AppHost", [.. command, "--port", chosen.ToString(CultureInfo.InvariantCulture), "--data", dataFolder, .. more], dataFolder, chosen);
+    }
+
+    /// <summary>Another program of the same build, which is no host but is watched and ended in the same way.</summary>
+    public static HostProcess StartProgram(string project, params string[] arguments) => Start(project, arguments, "", 0);
+
+    private static HostProcess Start(string project, string[] arguments, string dataFolder, int port)
+    {
         var own = new DirectoryInfo(AppContext.BaseDirectory);
-        var assembly = Path.Combine(own.Parent!.Parent!.FullName, "Labeling.AppHost", own.Name, "Labeling.AppHost.dll");
-        var info = new ProcessStartInfo("dotnet", [assembly, .. command, "--port", chosen.ToString(CultureInfo.InvariantCulture), "--data", dataFolder, .. more])
+        var assembly = Path.Combine(own.Parent!.Parent!.FullName, project, own.Name, project + ".dll");
+        var info = new ProcessStartInfo("dotnet", [assembly, .. arguments])
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };
         info.Environment.Remove("ConnectionStrings__Labeling");
-        var host = new HostProcess(new Process { StartInfo = info }, dataFolder, chosen);
+        var host = new HostProcess(new Process { StartInfo = info }, dataFolder, port);
         host.process.OutputDataReceived += host.Keep;
         host.process.ErrorDataReceived += host.Keep;
         host.process.Start();

@@ -1,10 +1,15 @@
 using Labeling.Benchmarks;
+using Labeling.Benchmarks.Headline;
 
 var only = args.ElementAtOrDefault(1) ?? "";
 if (args is ["loading", var folder])
 {
     Console.WriteLine(LoadingBenchmark.Grown(folder).ToString(System.Globalization.CultureInfo.InvariantCulture));
     return 0;
+}
+if (args is ["headline", .. var rest] && rest.Count(a => a != "--quick") <= 1 && rest.All(a => a == "--quick" || !a.StartsWith('-')))
+{
+    return await HeadlineBenchmark.RunAsync(rest);
 }
 IEnumerable<Measurement>? measurements = args.ElementAtOrDefault(0) switch
 {
@@ -27,6 +32,8 @@ if (measurements is null)
           dotnet run -c Release --project tests/Labeling.Benchmarks -- memory [small]        growth over 1,000 steps
           dotnet run -c Release --project tests/Labeling.Benchmarks -- loading               opening a model
           dotnet run -c Release --project tests/Labeling.Benchmarks -- tokenizer             learning a vocabulary
+          dotnet run -c Release --project tests/Labeling.Benchmarks -- headline [FOLDER]     a small model trained with feedback against a base model of 100 times its
+                                                                                             parameters; about 100 minutes, goes on where it stopped; --quick: a minute
         """);
     return 2;
 }

@@ -4,7 +4,7 @@ using Spectre.Console;
 namespace Labeling.Benchmarks;
 
 /// <summary>One measured case: its own figure and, where there is a limit, that figure as a fraction of the limit measured in the same run.</summary>
-internal sealed record Measurement(string Case, double Milliseconds, double Rate, string RateUnit, double? OfLimit = null, string Limit = "");
+internal sealed record Measurement(string Case, double? Milliseconds, double Rate, string RateUnit, double? OfLimit = null, string Limit = "");
 
 internal static class Report
 {

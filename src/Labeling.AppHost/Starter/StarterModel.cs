@@ -21,8 +21,8 @@ public sealed class StarterModel
 
     private static readonly Dictionary<string, object> TokenizerSettings = new() { ["vocab_size"] = 640 };
 
-    // A learning rate that stays high: the primer is there to make the model find copying and looking up, the raw text cools it down.
-    private static readonly Dictionary<string, object> PrimerSettings = new()
+    /// <summary>A learning rate that stays high: the primer is there to make a model find copying and looking up, the raw text cools it down.</summary>
+    internal static IReadOnlyDictionary<string, object> PrimerSettings { get; } = new Dictionary<string, object>
     {
         ["architecture"] = "gpt_neox",
         ["hidden_size"] = 160,
@@ -37,7 +37,7 @@ public sealed class StarterModel
         ["checkpoint_every"] = 200,
     };
 
-    private static readonly Dictionary<string, object> RawTextSettings = new()
+    internal static IReadOnlyDictionary<string, object> RawTextSettings { get; } = new Dictionary<string, object>
     {
         ["context_length"] = 512,
         ["pack_length"] = 128,
@@ -72,7 +72,7 @@ public sealed class StarterModel
         say(string.Create(CultureInfo.InvariantCulture, $"The starter model is in {output}; validation loss {metrics["eval/loss"]:F4} per token."));
 
         Task<IReadOnlyDictionary<string, double>> TrainAsync(
-            string folder, string stage, Dictionary<string, object> settings, IEnumerable<string> train, Dictionary<string, object> spec, IEnumerable<string>? valid = null)
+            string folder, string stage, IReadOnlyDictionary<string, object> settings, IEnumerable<string> train, Dictionary<string, object> spec, IEnumerable<string>? valid = null)
         {
             List<object> data = [TrainerRun.WriteRows(folder, "train", train.Select(text => new { text }))];
             if (valid is not null)

@@ -1,26 +1,25 @@
 using System.Diagnostics;
 using System.Text.Json;
-using Microsoft.Extensions.Logging;
 
-namespace Labeling.Worker;
+namespace Labeling.Core.Runs;
 
 /// <summary>
-/// A trainer holds run.lock in its folder as long as it lives, and writes its process id to run.pid. One that outlived its worker is ended before a new one starts,
+/// A trainer holds run.lock in its folder as long as it lives, and writes its process id to run.pid. One that outlived its starter is ended before a new one starts,
 /// so that a folder never has two writers.
 /// </summary>
-internal static class OrphanedTrainer
+public static class OrphanedTrainer
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(100);
 
     /// <exception cref="IOException">Somebody holds the folder and cannot be ended from here.</exception>
-    public static async Task EndAsync(string folder, ILogger log, CancellationToken cancel)
+    public static async Task EndAsync(string folder, Action<string> log, CancellationToken cancel)
     {
         for (var waited = Stopwatch.StartNew(); IsHeld(folder);)
         {
             if (Holder(folder) is { } holder)
             {
-                log.LogWarning("Ending the trainer {Pid}, which outlived its worker, in {Folder}.", holder.Id, folder);
+                log($"Ending the trainer {holder.Id}, which outlived its starter, in {folder}.");
                 using (holder)
                     holder.Kill();
             }
