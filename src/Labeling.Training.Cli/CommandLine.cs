@@ -24,15 +24,16 @@ internal static class CommandLine
     {
         var root = new RootCommand("Trains language models from human feedback. A run is a folder with a run.json; results appear in the same folder, and starting it again goes on from its newest checkpoint.");
         var stages = Stages.Describe();
+        var device = DeviceOption();
         foreach (var stage in stages)
         {
             var folder = new Option<string>("--run") { Description = "The run folder, which holds run.json.", Required = true, HelpName = "folder" };
-            var command = new Command(stage.Stage, stage.Summary) { folder };
-            command.SetAction(parsed => Trainer.Run(stage.Stage, parsed.GetRequiredValue(folder)));
+            var command = new Command(stage.Stage, stage.Summary) { folder, device };
+            command.SetAction(parsed => Trainer.Run(stage.Stage, parsed.GetRequiredValue(folder), parsed.GetValue(device)!));
             root.Add(command);
         }
         root.Add(DescribeCommand());
-        root.Add(CheckCommand());
+        root.Add(CheckCommand(device));
         var help = root.Options.OfType<HelpOption>().Single();
         help.Action = new StageHelp((HelpAction)help.Action!, stages);
         return root;
@@ -61,18 +62,33 @@ internal static class CommandLine
         return command;
     }
 
-    private static Command CheckCommand()
+    private static Option<string> DeviceOption() => new("--device")
+    {
+        Description = $"Where to calculate: cpu, cuda, or cuda:N for one of several GPUs; for a GPU, {ComputeDevice.FolderVariable} names the lib folder of libtorch 2.10 with CUDA. Without the option LABELING_DEVICE decides, or else cpu.",
+        HelpName = "device",
+        DefaultValueFactory = _ => Environment.GetEnvironmentVariable("LABELING_DEVICE") ?? "cpu",
+    };
+
+    private static Command CheckCommand(Option<string> device)
     {
         var golden = new Option<string>("--golden") { Description = "A golden file, or a folder with golden files in or below it; models and tokenizers lie beside theirs.", Required = true, HelpName = "path" };
-        var command = new Command("check", "Compares models, tokenizers and chat templates with expected values that other software computed. Exit code 1: out of tolerance; 2: something cannot be read or is not supported.") { golden };
+        var command = new Command("check", "Compares models, tokenizers and chat templates with expected values that other software computed. Exit code 1: out of tolerance; 2: something cannot be read or is not supported.") { golden, device };
         command.SetAction(parsed =>
         {
             var code = 0;
             // Deeply nested templates need the stack, and TorchSharp's scopes belong to one thread.
             var thread = new Thread(() =>
             {
-                LibTorch.Initialize();
-                code = GoldenCheck.Run(parsed.GetRequiredValue(golden), Console.Out.WriteLine, Console.Error.WriteLine);
+                try
+                {
+                    ComputeDevice.Use(parsed.GetValue(device)!);
+                    code = GoldenCheck.Run(parsed.GetRequiredValue(golden), Console.Out.WriteLine, Console.Error.WriteLine);
+                }
+                catch (LibTorchException e)
+                {
+                    Console.Error.WriteLine(e.Message);
+                    code = 2;
+                }
             }, maxStackSize: 16 << 20)
             { Name = "check" };
             thread.Start();

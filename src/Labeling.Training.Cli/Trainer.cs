@@ -13,7 +13,7 @@ internal static class Trainer
     public const int BadInput = 2;
     public const int Stopped = 3;
 
-    public static int Run(string stage, string folder)
+    public static int Run(string stage, string folder, string device)
     {
         using var stop = new CancellationTokenSource();
         using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Ask);
@@ -22,7 +22,7 @@ internal static class Trainer
         using var terminal = new Terminal();
         var code = Crashed;
         // TorchSharp's dispose scopes belong to a thread, so everything of the run happens on this one.
-        var thread = new Thread(() => code = RunHere(stage, folder, terminal, stop.Token), maxStackSize: 16 << 20) { Name = "training" };
+        var thread = new Thread(() => code = RunHere(stage, folder, device, terminal, stop.Token), maxStackSize: 16 << 20) { Name = "training" };
         thread.Start();
         terminal.Watch(thread);
         return code;
@@ -38,7 +38,7 @@ internal static class Trainer
         }
     }
 
-    private static int RunHere(string stage, string folder, Terminal terminal, CancellationToken stop)
+    private static int RunHere(string stage, string folder, string device, Terminal terminal, CancellationToken stop)
     {
         try
         {
@@ -47,7 +47,7 @@ internal static class Trainer
             {
                 throw new BadInputException($"{run.Spec.File} is for stage '{run.Spec.Stage}'; start it with: labeling-train {run.Spec.Stage} --run {folder}");
             }
-            return Guarded(run, folder, terminal);
+            return Guarded(run, folder, device, terminal);
         }
         catch (Exception e)
         {
@@ -55,12 +55,12 @@ internal static class Trainer
         }
     }
 
-    private static int Guarded(RunFolder run, string folder, Terminal terminal)
+    private static int Guarded(RunFolder run, string folder, string device, Terminal terminal)
     {
         try
         {
             File.Delete(run.In("error.json"));
-            LibTorch.Initialize();
+            ComputeDevice.Use(device);
             if (run.Spec.Threads > 0)
             {
                 TorchSharp.torch.set_num_threads(run.Spec.Threads);
@@ -89,12 +89,12 @@ internal static class Trainer
         {
             BadInputException => (BadInput, false),
             // The same numbers would come out again.
-            NonFiniteException or NonFiniteGradientException or SelfCheckException => (Crashed, false),
+            NonFiniteException or NonFiniteGradientException or SelfCheckException or LibTorchException => (Crashed, false),
             _ => (Crashed, true),
         };
         try
         {
-            report(e is BadInputException or NonFiniteException or NonFiniteGradientException or SelfCheckException or IOException ? e.Message : e.ToString());
+            report(e is BadInputException or NonFiniteException or NonFiniteGradientException or SelfCheckException or LibTorchException or IOException ? e.Message : e.ToString());
             RunFolder.WriteError(folder, e.Message, retryable);
         }
         catch (IOException)

@@ -108,7 +108,7 @@ public sealed unsafe class SafetensorsFile : IDisposable
     public Tensor Read(string name)
     {
         var entry = Entry(name);
-        var tensor = empty([.. entry.Shape], entry.Type);
+        var tensor = empty([.. entry.Shape], entry.Type, CPU);
         CopyBytes(entry, tensor);
         return tensor;
     }

@@ -59,7 +59,7 @@ internal sealed class GradientCheck
             values.Fail($"{place}: {entry.Name} has shape [{string.Join(", ", parameter.shape)}], expected [{string.Join(", ", shape)}]");
             return;
         }
-        using var gradient = (parameter.grad ?? zeros_like(parameter)).contiguous();
+        using var gradient = (parameter.grad ?? zeros_like(parameter)).cpu().contiguous();
         var flat = TensorMemory.Span<float>(gradient);
         foreach (var value in entry.Value.GetProperty("values").EnumerateArray())
         {

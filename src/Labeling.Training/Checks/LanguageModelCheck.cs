@@ -70,7 +70,7 @@ internal static class LanguageModelCheck
             }
             if (GoldenFile.Given(test, "next_token_logprobs"))
             {
-                var chosen = F.log_softmax(actual, -1).narrow(1, 0, batch.Time - 1).gather(2, batch.IdTensor().narrow(1, 1, batch.Time - 1).unsqueeze(2)).contiguous();
+                var chosen = F.log_softmax(actual, -1).narrow(1, 0, batch.Time - 1).gather(2, batch.IdTensor().narrow(1, 1, batch.Time - 1).unsqueeze(2)).cpu().contiguous();
                 var values = TensorMemory.Span<float>(chosen);
                 for (var b = 0; b < batch.Batch; b++)
                 {
@@ -88,7 +88,7 @@ internal static class LanguageModelCheck
 
     static void Row(Comparison comparison, JsonElement expected, Tensor actual, string place, int row, int position)
     {
-        using var contiguous = actual.contiguous();
+        using var contiguous = actual.cpu().contiguous();
         var values = TensorMemory.Span<float>(contiguous);
         if (expected.GetArrayLength() != values.Length)
         {

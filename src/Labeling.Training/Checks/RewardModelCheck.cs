@@ -54,7 +54,7 @@ internal static class RewardModelCheck
     static void Compare(Comparison comparison, JsonElement test, string field, Func<Tensor> compute)
     {
         if (!GoldenFile.Given(test, field)) return;
-        using var rewards = compute();
+        using var rewards = compute().cpu();
         var values = TensorMemory.Span<float>(rewards);
         var b = 0;
         foreach (var expected in test.GetProperty(field).EnumerateArray()) comparison.Add(expected.GetDouble(), values[b], $"{test.GetProperty("name").GetString()} {field}", b++);

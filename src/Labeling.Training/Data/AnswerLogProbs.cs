@@ -37,7 +37,7 @@ internal static class AnswerLogProbs
             }
             using var scope = NewDisposeScope();
             var batch = indices.Select(i => rows[i]).ToList();
-            var values = NextTokenLoss.Evaluate(model, batch, padId).Losses.neg_().data<float>().ToArray();
+            var values = NextTokenLoss.Evaluate(model, batch, padId).Losses.neg_().cpu().data<float>().ToArray();
             var at = 0;
             foreach (var i in indices)
             {

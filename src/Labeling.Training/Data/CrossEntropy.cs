@@ -20,10 +20,25 @@ internal static unsafe class CrossEntropy
     /// <returns>The sum of the losses in nats, and the number of rows whose first choice is the target.</returns>
     public static (double Loss, long Right) Differentiate(Tensor logits, Tensor targets, double factor) => logits.dtype switch
     {
+        _ when logits.device_type != TorchSharp.DeviceType.CPU => Elsewhere(logits, targets, factor),
         ScalarType.Float32 => Differentiate<Float32Format>(logits, targets, factor),
         ScalarType.BFloat16 => Differentiate<BFloat16Format>(logits, targets, factor),
         var other => throw new ArgumentException($"logits are {other}; float32 or bfloat16 is needed.", nameof(logits)),
     };
+
+    /// <summary>The same by libtorch's operators, for memory that only a GPU reaches.</summary>
+    internal static (double Loss, long Right) Elsewhere(Tensor logits, Tensor targets, double factor)
+    {
+        using var frozen = no_grad();
+        using var scope = NewDisposeScope();
+        var labels = targets.unsqueeze(1);
+        var logProbs = nn.functional.log_softmax(logits.to_type(ScalarType.Float32), 1);
+        var (loss, right) = (-logProbs.gather(1, labels).sum(ScalarType.Float64), logits.argmax(1).eq(targets).sum());
+        var gradient = logProbs.exp_();
+        gradient.scatter_add_(1, labels, full_like(labels, -1, ScalarType.Float32));
+        logits.copy_(gradient.mul_(factor));
+        return (loss.item<double>(), right.item<long>());
+    }
 
     static (double Loss, long Right) Differentiate<T>(Tensor logits, Tensor targets, double factor) where T : IFloatFormat
     {

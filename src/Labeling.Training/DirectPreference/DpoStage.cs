@@ -129,7 +129,7 @@ public static class DpoStage
         }
         var reference = tensor(batch.SelectMany(r => r.Reference).ToArray());
         var (loss, differences) = PreferenceLoss.Compute(logProbs - reference, pairs, [.. batch.SelectMany(r => r.Margins)], batch.Count, settings.Beta, settings.Loss, settings.LabelSmoothing);
-        var policy = logProbs.detach().data<float>().ToArray();
+        var policy = logProbs.detach().cpu().data<float>().ToArray();
         var rewards = policy.Zip(batch.SelectMany(r => r.Reference), (p, r) => settings.Beta * (p - r)).ToArray();
         return new(loss, new Dictionary<string, double>
         {

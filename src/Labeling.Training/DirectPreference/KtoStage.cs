@@ -111,7 +111,7 @@ public static class KtoStage
         var z0 = KtoLoss.ReferencePoint([.. mismatched.Zip(batch, (p, r) => p - r.MismatchedReference)]);
         var loss = KtoLoss.Compute(logProbs - tensor(batch.Select(r => r.Reference).ToArray()), [.. batch.Select(r => r.Desirable)], z0, settings.Beta, settings.DesirableWeight, settings.UndesirableWeight);
         var described = new Dictionary<string, double> { ["kl"] = z0 };
-        var policy = logProbs.detach().data<float>().ToArray();
+        var policy = logProbs.detach().cpu().data<float>().ToArray();
         foreach (var (name, kind) in batch.Zip(policy).GroupBy(x => x.First.Desirable).OrderByDescending(g => g.Key).Select(g => (g.Key ? "chosen" : "rejected", g.ToList())))
         {
             described["rewards/" + name] = kind.Average(x => settings.Beta * (x.Second - x.First.Reference));

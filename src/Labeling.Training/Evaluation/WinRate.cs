@@ -118,7 +118,7 @@ internal static class WinRate
         {
             using var scope = NewDisposeScope();
             var rows = asked.Zip(answers, (q, a) => Fitting(chat.Supervised(q.Prompt.Prompt, new ChatMessage("assistant", a.Text), q.Prompt.Where).Ids, q)).ToList();
-            var scores = model.Rewards(TokenBatch.Ids(rows, chat.PadId), TokenBatch.Mask(rows)).data<float>();
+            var scores = model.Rewards(TokenBatch.Ids(rows, chat.PadId), TokenBatch.Mask(rows)).cpu().data<float>();
             return [.. answers.Select((a, i) => scores[i] - (a.Ended ? 0 : missingEosPenalty))];
         }
 

@@ -70,12 +70,21 @@ public static class BatchGenerator
         using var inference = inference_mode();
         using var scope = NewDisposeScope();
         var rows = prompts.Select((p, i) => new Row(p, seeds[i], Math.Min(maxNewTokens, config.MaxPositions - p.Length))).ToList();
-        var slots = Math.Min(batchSize, rows.Count);
+        var stop = new HashSet<int>(endTokens ?? config.EosTokenIds);
+        if (model.Device.type != TorchSharp.DeviceType.CPU) PaddedGenerator.Run(model, rows, sampling, stop, batchSize, cancellation);
+        else Continue(model, rows, sampling, stop, Math.Min(batchSize, rows.Count), cancellation);
+        NativeHeap.TrimWhenGrown();
+        return [.. rows.Select(r => new Generated([.. r.Tokens], [.. r.LogProbabilities], r.Finished!.Value))];
+    }
+
+    /// <summary>Rows side by side in slots, each with a length of its own; when one ends, a waiting one takes its slot.</summary>
+    static void Continue(CausalLm model, List<Row> rows, SamplingOptions sampling, HashSet<int> stop, int slots, CancellationToken cancellation)
+    {
+        var config = model.Config;
         // The last token chosen is never read.
         using var cache = new DecodeCache(config, slots, rows.Max(r => r.Prompt.Length + r.Limit - 1));
         using var step = new DecodeStep(model, cache, slots);
         var samplers = Enumerable.Range(0, Math.Min(slots, get_num_threads())).Select(_ => new Sampler(config.VocabularySize, sampling)).ToArray();
-        var stop = new HashSet<int>(endTokens ?? config.EosTokenIds);
 
         var waiting = new Queue<Row>(rows);
         var free = new Stack<int>(Enumerable.Range(0, slots).Reverse());
@@ -93,8 +102,6 @@ public static class BatchGenerator
             foreach (var row in live.Where(r => r.Finished is not null)) free.Push(row.Slot);
             live.RemoveAll(r => r.Finished is not null);
         }
-        NativeHeap.TrimWhenGrown();
-        return [.. rows.Select(r => new Generated([.. r.Tokens], [.. r.LogProbabilities], r.Finished!.Value))];
     }
 
     /// <summary>Lets waiting rows into the free slots. Their prompts are read by libtorch but for the last token, which is their first step.</summary>
@@ -134,7 +141,7 @@ public static class BatchGenerator
             foreach (var row in prompts[r]) cache.Import(past, r, row.Prompt.Length - 1, row.Slot);
     }
 
-    static void Choose(Row row, ReadOnlySpan<float> logits, Sampler sampler, HashSet<int> stop)
+    internal static void Choose(Row row, ReadOnlySpan<float> logits, Sampler sampler, HashSet<int> stop)
     {
         var (token, logProbability) = sampler.Sample(logits, Philox.Uniform(row.Seed, (ulong)row.Tokens.Count), row.Prompt.Concat(row.Tokens));
         row.Tokens.Add(token);
@@ -143,7 +150,7 @@ public static class BatchGenerator
         else if (row.Tokens.Count >= row.Limit) row.Finished = FinishReason.Length;
     }
 
-    sealed class Row(int[] prompt, ulong seed, int limit)
+    internal sealed class Row(int[] prompt, ulong seed, int limit)
     {
         public int[] Prompt => prompt;
         public ulong Seed => seed;

@@ -20,7 +20,7 @@ static class Attention
     public static Tensor Apply(Tensor query, Tensor key, Tensor value, AttentionPlan plan)
     {
         // libtorch's own bfloat16 backward pass takes up to ten times as long as the products that it is made of.
-        var slow = query.dtype == ScalarType.BFloat16 && is_grad_enabled();
+        var slow = query.dtype == ScalarType.BFloat16 && is_grad_enabled() && query.device_type == TorchSharp.DeviceType.CPU;
         if (slow && plan.Past == 0 && plan.Time <= LongestKept && (plan.Mask is null || plan.Mask.dtype == ScalarType.Bool)) return Products(query, key, value, plan.Mask);
         // A bias of hundreds does not fit into the eight bits of bfloat16.
         if (slow || plan.Mask is { dtype: ScalarType.Float32 })
@@ -32,7 +32,7 @@ static class Attention
     {
         var time = query.shape[2];
         var scaled = query * (1 / Math.Sqrt(query.shape[3]));
-        var hidden = mask is null ? ones(time, time, ScalarType.Bool).triu(1).view(1, 1, time, time) : mask.logical_not();
+        var hidden = mask is null ? ones(time, time, ScalarType.Bool, query.device).triu(1).view(1, 1, time, time) : mask.logical_not();
         var parts = new List<Tensor>();
         for (long from = 0; from < time; from += Block)
         {

@@ -147,6 +147,9 @@ public sealed class CausalLm : IDisposable
     public Tensor Hidden(Tensor ids, Tensor? attentionMask = null, KeyValueCache? cache = null, Tensor? segments = null, Dropout? dropout = null) =>
         Body.Forward(ids, attentionMask, cache, segments, dropout);
 
+    /// <summary>Where the weights are.</summary>
+    public Device Device => head.device;
+
     /// <summary>Scores of every next token.</summary>
     /// <param name="hidden">Hidden states [..., hidden], for example only the rows that have a label.</param>
     /// <returns>float32 [..., vocabulary].</returns>

@@ -18,7 +18,7 @@ public sealed class Dropout(double residual, long seed) : IDisposable
     internal Tensor Apply(Tensor x, double share)
     {
         if (share == 0) return x;
-        using var kept = empty(x.shape, x.dtype, x.device).bernoulli_(1 - share, generator).div_(1 - share);
+        using var kept = empty(x.shape, x.dtype, CPU).bernoulli_(1 - share, generator).div_(1 - share).to(x.device);
         return x * kept;
     }
 

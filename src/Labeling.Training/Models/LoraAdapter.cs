@@ -34,7 +34,7 @@ sealed class LoraAdapter : IDisposable
         return Attach(body.Linears, options, options.Targets(modelType, body.Linears), (linear, name, shape) =>
         {
             var bound = 1 / Math.Sqrt(linear.Inputs);
-            return name.EndsWith(".lora_B.weight", StringComparison.Ordinal) ? zeros(shape) : empty(shape).uniform_(-bound, bound, generator);
+            return name.EndsWith(".lora_B.weight", StringComparison.Ordinal) ? zeros(shape) : empty(shape, device: CPU).uniform_(-bound, bound, generator).to(get_default_device());
         });
     }
 

@@ -28,7 +28,8 @@ sealed class Weights : IDisposable
             {
                 Init.Zeros => zeros(shape),
                 Init.Ones => ones(shape),
-                _ => empty(shape).normal_(0, Deviation(config, shape, init), generator),
+                // The processor's generator, so that a seed means the same model on every device.
+                _ => empty(shape, device: CPU).normal_(0, Deviation(config, shape, init), generator).to(get_default_device()),
             };
             return Add(name, tensor);
         };

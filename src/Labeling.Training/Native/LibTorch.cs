@@ -63,8 +63,8 @@ public static partial class LibTorch
         }
         var original = Path.Combine(folder, FileName);
         // Loaded once by full path, these satisfy the dependencies of a mended copy that lives elsewhere.
-        var torchFolder = SearchFolders().FirstOrDefault(f => File.Exists(Path.Combine(f, "libtorch_cpu.so"))) ?? folder;
-        foreach (var dependency in new[] { "libc10.so", "libtorch_cpu.so", "libtorch.so" })
+        var torchFolder = new[] { Environment.GetEnvironmentVariable(ComputeDevice.FolderVariable) }.OfType<string>().Concat(SearchFolders()).FirstOrDefault(f => File.Exists(Path.Combine(f, "libtorch_cpu.so"))) ?? folder;
+        foreach (var dependency in new[] { "libc10.so", "libtorch_cpu.so", "libc10_cuda.so", "libtorch_cuda.so", "libtorch.so" })
         {
             var path = Path.Combine(torchFolder, dependency);
             if (!File.Exists(path)) continue;
@@ -120,7 +120,7 @@ public static partial class LibTorch
             using var scope = torch.NewDisposeScope();
             var product = torch.tensor(new float[] { 1, 2, 3, 4 }).reshape(2, 2).mm(torch.tensor(new float[] { 5, 6, 7, 8 }).reshape(2, 2));
             float[] expected = [19, 22, 43, 50];
-            var actual = product.data<float>().ToArray();
+            var actual = product.cpu().data<float>().ToArray();
             return actual.SequenceEqual(expected)
                 ? null
                 : $"libtorch multiplies wrongly on this machine: [[1,2],[3,4]]·[[5,6],[7,8]] gave {string.Join(", ", actual)}.";

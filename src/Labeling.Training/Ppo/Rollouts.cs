@@ -167,5 +167,5 @@ internal static class Rollouts
         }
     }
 
-    private static float[] Numbers(Tensor values) => values.data<float>().ToArray();
+    private static float[] Numbers(Tensor values) => values.cpu().data<float>().ToArray();
 }

@@ -48,7 +48,7 @@ internal sealed class HeldOutText
         foreach (var batch in batches)
         {
             using var scope = NewDisposeScope();
-            foreach (var loss in NextTokenLoss.Evaluate(model, batch, padId).Losses.data<float>())
+            foreach (var loss in NextTokenLoss.Evaluate(model, batch, padId).Losses.cpu().data<float>())
             {
                 nats += loss;
                 textNats += ends[n++] ? 0 : loss;

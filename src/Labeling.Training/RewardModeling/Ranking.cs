@@ -59,8 +59,8 @@ internal static class Rankings
         {
             using var scope = NewDisposeScope();
             var heads = HeadScores(model, [.. indices.Select(i => rankings[i])], padId);
-            var means = RewardModel.Mean(heads).data<float>().ToArray();
-            var spreads = model.Heads == 1 ? null : heads.std(1).data<float>().ToArray();
+            var means = RewardModel.Mean(heads).cpu().data<float>().ToArray();
+            var spreads = model.Heads == 1 ? null : heads.std(1).cpu().data<float>().ToArray();
             var at = 0;
             foreach (var i in indices)
             {
