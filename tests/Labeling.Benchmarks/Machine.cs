@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Labeling.Training.Native;
 using static TorchSharp.torch;
 
 namespace Labeling.Benchmarks;
@@ -45,6 +46,25 @@ internal static class Machine
         return process.WorkingSet64 / 1048576.0;
     }
 
+    /// <summary>Most resident memory this process ever had, in MB.</summary>
+    public static double PeakMegabytes()
+    {
+        using var process = Process.GetCurrentProcess();
+        return process.PeakWorkingSet64 / 1048576.0;
+    }
+
+    /// <summary>The shortest of as many times as fit into a while, at least one; both in milliseconds.</summary>
+    public static double BestWithin(double milliseconds, Action action)
+    {
+        var (start, best) = (Stopwatch.GetTimestamp(), double.PositiveInfinity);
+        do
+        {
+            best = Math.Min(best, Best(1, action));
+        }
+        while (Stopwatch.GetElapsedTime(start).TotalMilliseconds < milliseconds);
+        return best;
+    }
+
     /// <summary>The shortest of several times, in milliseconds.</summary>
     public static double Best(int times, Action action) => Times(times, action).Min();
 
@@ -58,6 +78,7 @@ internal static class Machine
         {
             var start = Stopwatch.GetTimestamp();
             action();
+            ComputeDevice.Synchronize();
             measured.Add(Stopwatch.GetElapsedTime(start).TotalMilliseconds);
         }
         return measured;

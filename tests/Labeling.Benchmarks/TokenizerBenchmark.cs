@@ -11,7 +11,7 @@ internal static class TokenizerBenchmark
 
     public static List<Measurement> Run()
     {
-        var texts = Texts();
+        var texts = Texts(Characters);
         var bytes = texts.Sum(t => (double)Encoding.UTF8.GetByteCount(t));
         var utf8 = texts.Select(Encoding.UTF8.GetBytes).ToList();
         long words = 0;
@@ -46,13 +46,13 @@ internal static class TokenizerBenchmark
     }
 
     /// <summary>Invented words with the frequencies of Zipf's law, in texts of some 100 KB, a few of them not ASCII.</summary>
-    private static List<string> Texts()
+    public static List<string> Texts(int characters)
     {
         var random = new Random(1);
         string[] syllables = [.. from c in "bdfghklmnprstvwz" from v in "aeiou" select $"{c}{v}", "é", "ü", "ß", "na\u0301", "語", "ing", "er", "tion"];
         var words = Enumerable.Range(0, 200_000).Select(_ => string.Concat(Enumerable.Range(0, random.Next(1, 5)).Select(_ => syllables[random.Next(syllables.Length)]))).ToArray();
         List<string> texts = [];
-        for (var left = Characters; left > 0;)
+        for (var left = characters; left > 0;)
         {
             var text = new StringBuilder();
             while (text.Length < 100_000)

@@ -1,4 +1,3 @@
-using Labeling.Training.Data;
 using Labeling.Training.Models;
 using Labeling.Training.Optim;
 using static TorchSharp.torch;
@@ -23,9 +22,8 @@ internal static class TrainingBenchmark
     {
         foreach (var (name, vocabulary, hidden, layers, batch, time, turns) in Cases.Where(c => c.Name.Contains(only, StringComparison.OrdinalIgnoreCase)))
         {
-            using var model = CausalLm.New(ModelConfig.Gpt2(vocabulary, hidden, layers, hidden / (hidden < 512 ? 32 : 64), time), seed: 1);
-            using var optimizer = new AdamW(model.Parameters);
-            using var ids = randint(0, vocabulary, [batch, time + 1]);
+            using var training = new TrainingStep(vocabulary, hidden, layers, batch, time);
+            var model = training.Model;
             var best = new Dictionary<ScalarType, (double Milliseconds, double Limit)>();
             for (var turn = 0; turn <= turns; turn++)
             {
@@ -33,7 +31,7 @@ internal static class TrainingBenchmark
                 {
                     model.ComputeType = type;
                     var limit = Machine.MatmulGflops(type);
-                    var milliseconds = Machine.Best(turn == 0 ? 1 : 2, Step);
+                    var milliseconds = Machine.Best(turn == 0 ? 1 : 2, () => training.Run());
                     var before = best.GetValueOrDefault(type, (double.PositiveInfinity, 0));
                     if (turn > 0) best[type] = (Math.Min(milliseconds, before.Item1), Math.Max(limit, before.Item2));
                 }
@@ -45,15 +43,7 @@ internal static class TrainingBenchmark
             }
             var speedUp = best[ScalarType.Float32].Milliseconds / best[ScalarType.BFloat16].Milliseconds;
             yield return new($"{name}, BFloat16 against Float32", best[ScalarType.BFloat16].Milliseconds, speedUp, "times as fast");
-            yield return OptimizerStep(name, model, optimizer);
-
-            void Step()
-            {
-                using var scope = NewDisposeScope();
-                var hiddenStates = model.Hidden(ids.narrow(1, 0, time)).view(batch * time, hidden);
-                NextTokenLoss.Backward(model, hiddenStates, ids.narrow(1, 1, time).reshape(-1));
-                optimizer.Step(1e-4);
-            }
+            yield return OptimizerStep(name, model, training.Optimizer);
         }
     }
 

@@ -50,33 +50,33 @@ public static class GroupPolicyStage
         var (step, _) = checkpoints.Resume();
         run.Log($"{run.Spec.Stage.ToUpperInvariant()} of {policy.ParameterCount:N0} parameters on {prompts.Count} prompts: {total} batches of {settings.PromptsPerBatch} prompts with {k} answers, learning rate {peak:G3}, KL coefficient {settings.KlCoefficient:G3}.");
 
+        var times = new PhaseTimes();
         while (step < total)
         {
             run.Progress(step, total, "training");
             using (NewDisposeScope())
             {
-                var watch = System.Diagnostics.Stopwatch.StartNew();
                 var asked = order.Range((long)step * settings.PromptsPerBatch, settings.PromptsPerBatch).SelectMany(i => Enumerable.Repeat(prompts[i], k)).ToList();
+                times.Mark();
                 var rollouts = Rollouts.Sample(policy, asked, settings, chat.EosId, Seeds.Derive(run.Spec.Seed, step, 1), CancellationToken.None);
-                var generating = watch.Elapsed.TotalSeconds;
+                times.Mark("generate");
                 Rollouts.Look(rollouts, policy, reference, null, reward, settings, chat.PadId);
+                times.Mark("score");
                 PpoChecks.AllFinite(rollouts, step + 1);
                 PpoChecks.SampledAlike(rollouts, step + 1);
                 Rollouts.Score(rollouts, settings.MissingEosPenalty, scoreClip: 0);
                 var groups = rollouts.Chunk(k).ToList();
                 groups.ForEach(group => Credit(group, settings));
-                var scoring = watch.Elapsed.TotalSeconds - generating;
+                times.Mark("credit");
 
                 var learningRate = schedule.At(step);
-                var learned = Learn(rollouts, policy, optimizer, settings, learningRate, chat.PadId, Seeds.Derive(run.Spec.Seed, step, 2), step + 1);
+                var learned = Learn(rollouts, policy, optimizer, settings, learningRate, chat.PadId, Seeds.Derive(run.Spec.Seed, step, 2), step + 1, times);
                 step++;
 
                 var metrics = Describe(groups, learned);
                 metrics["lr"] = learningRate;
                 metrics["episode"] = (double)step * batchSize;
-                metrics["timing/generate"] = generating;
-                metrics["timing/score"] = scoring;
-                metrics["timing/learn"] = watch.Elapsed.TotalSeconds - generating - scoring;
+                times.Report(metrics);
                 run.Metrics(step, metrics);
                 if (settings.RolloutsLogged > 0)
                 {
@@ -108,7 +108,7 @@ public static class GroupPolicyStage
         }
     }
 
-    private static Dictionary<string, double> Learn(List<Rollout> rollouts, CausalLm policy, AdamW optimizer, GroupPolicyHyperparameters settings, double learningRate, int padId, long seed, int step)
+    private static Dictionary<string, double> Learn(List<Rollout> rollouts, CausalLm policy, AdamW optimizer, GroupPolicyHyperparameters settings, double learningRate, int padId, long seed, int step, PhaseTimes times)
     {
         var sums = new Dictionary<string, double>();
         var steps = 0;
@@ -131,7 +131,9 @@ public static class GroupPolicyStage
                 var loss = settings is GrpoHyperparameters ? surrogate.Loss + (settings.KlCoefficient * kl) : surrogate.Loss;
                 loss.backward();
                 Add("loss", Finite.Loss(loss, step));
+                times.Mark("learn");
                 Add("grad_norm", optimizer.Step(learningRate));
+                times.Mark("optimize");
                 Add("kl", kl.item<float>());
                 Add("clip_ratio", surrogate.ClipFraction);
                 Add("entropy", PpoLearning.Entropy(logits, settings.Temperature));
@@ -140,6 +142,7 @@ public static class GroupPolicyStage
                 steps++;
             }
         }
+        times.Mark("learn");
         return sums.ToDictionary(s => s.Key, s => s.Value / steps);
 
         void Add(string name, double number) => sums[name] = sums.GetValueOrDefault(name) + number;

@@ -97,11 +97,7 @@ sealed class Decoder(ModelConfig config, Block[] blocks, Tensor tokenEmbedding)
         if (block.QueryNorm is not null) query = block.QueryNorm.Apply(query);
         if (block.KeyNorm is not null) key = block.KeyNorm.Apply(key);
         if (rotation is not null) (query, key) = (rotation.Apply(query), rotation.Apply(key));
-        if (cache is not null)
-        {
-            (key, value) = cache.Append(index, key, value);
-            (key, value) = (key.to_type(query.dtype), value.to_type(query.dtype));
-        }
+        if (cache is not null) (key, value) = cache.Append(index, key, value);
         if (config.KeyValueHeads != config.Heads)
         {
             key = key.repeat_interleave(config.Heads / config.KeyValueHeads, 1);

@@ -33,7 +33,8 @@ public sealed class KeyValueCache : IDisposable
         if (Length + time > capacity) throw new InvalidOperationException($"the cache has room for {capacity} tokens, not {Length + time}.");
         using (var place = keys[layer].narrow(2, Length, time)) place.copy_(key);
         using (var place = values[layer].narrow(2, Length, time)) place.copy_(value);
-        return (keys[layer].narrow(2, 0, Length + time), values[layer].narrow(2, 0, Length + time));
+        // Kept in float32, whatever the pass calculates in.
+        return (keys[layer].narrow(2, 0, Length + time).to_type(key.dtype), values[layer].narrow(2, 0, Length + time).to_type(value.dtype));
     }
 
     /// <summary>All keys and values of a layer, [batch, heads, capacity, head size].</summary>

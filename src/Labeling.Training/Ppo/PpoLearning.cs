@@ -21,11 +21,12 @@ internal static class PpoLearning
     /// <param name="padId">Fills unused places.</param>
     /// <param name="seed">Seed of the orders.</param>
     /// <param name="step">Number of the batch, from 1, for messages.</param>
+    /// <param name="times">Told when gradients and when steps are done.</param>
     /// <returns>Means over all minibatches, by metric name.</returns>
     /// <exception cref="NonFiniteException">A loss is not finite; no step was taken with it.</exception>
     /// <exception cref="SelfCheckException">The first minibatch does not have ratio 1; no step was taken.</exception>
     public static Dictionary<string, double> Learn(IReadOnlyList<Rollout> rollouts, Learners models, PpoHyperparameters settings,
-        (double Policy, double Value) learningRate, Func<int, int, List<Sequence>>? ptx, int padId, long seed, int step)
+        (double Policy, double Value) learningRate, Func<int, int, List<Sequence>>? ptx, int padId, long seed, int step, PhaseTimes times)
     {
         var sums = new Dictionary<string, double>();
         var (steps, drawn) = (0, 0);
@@ -45,8 +46,10 @@ internal static class PpoLearning
                     drawn += examples.Count;
                     numbers["loss/ptx_avg"] = AccumulatePtx(examples, models.Policy, settings, padId, step);
                 }
+                times.Mark("learn");
                 numbers["policy/grad_norm"] = models.PolicyOptimizer.Step(learningRate.Policy);
                 numbers["val/grad_norm"] = models.ValueOptimizer.Step(learningRate.Value);
+                times.Mark("optimize");
                 steps++;
                 foreach (var (name, number) in numbers)
                 {

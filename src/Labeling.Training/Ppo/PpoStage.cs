@@ -99,15 +99,18 @@ public static class PpoStage
         }
 
         var stopped = state["stopped"]?.GetValue<bool>() ?? false;
+        var times = new PhaseTimes();
         while (step < total && !stopped)
         {
             run.Progress(step, total, "training");
             using (NewDisposeScope())
             {
-                var watch = System.Diagnostics.Stopwatch.StartNew();
-                var rollouts = Rollouts.Sample(policy, Prompts((long)step * settings.BatchSize), settings, chat.EosId, Seeds.Derive(run.Spec.Seed, step, 1), CancellationToken.None);
-                var generating = watch.Elapsed.TotalSeconds;
+                var asked = Prompts((long)step * settings.BatchSize);
+                times.Mark();
+                var rollouts = Rollouts.Sample(policy, asked, settings, chat.EosId, Seeds.Derive(run.Spec.Seed, step, 1), CancellationToken.None);
+                times.Mark("generate");
                 Rollouts.Look(rollouts, policy, reference, value, reward, settings, chat.PadId);
+                times.Mark("score");
                 PpoChecks.AllFinite(rollouts, step + 1);
                 PpoChecks.SampledAlike(rollouts, step + 1);
                 if (settings.ScoreNormalization == "running")
@@ -116,25 +119,24 @@ public static class PpoStage
                 }
                 Rollouts.Score(rollouts, settings.MissingEosPenalty, settings.ScoreClip, moments);
                 Rollouts.Credit(rollouts, settings, klCoefficient);
-                var scoring = watch.Elapsed.TotalSeconds - generating;
+                times.Mark("credit");
 
                 var factor = shape.At(step);
                 var ptxOfBatch = (long)step * settings.BatchSize * settings.PpoEpochs * settings.PtxExamplesPerEpisode;
                 Func<int, int, List<Sequence>>? ptxRange = ptx is null ? null : (drawn, count) => ptx.Range(ptxOfBatch + drawn, count);
-                var learned = PpoLearning.Learn(rollouts, learners, settings, (peak * factor, valuePeak * factor), ptxRange, chat.PadId, Seeds.Derive(run.Spec.Seed, step, 2), step + 1);
+                var learned = PpoLearning.Learn(rollouts, learners, settings, (peak * factor, valuePeak * factor), ptxRange, chat.PadId, Seeds.Derive(run.Spec.Seed, step, 2), step + 1, times);
                 step++;
                 if (ema is not null)
                 {
                     Average(ema.Trainable, policy.Trainable, settings.EmaDecay);
+                    times.Mark("optimize");
                 }
 
                 var metrics = PpoMetrics.Describe(rollouts, learned, klCoefficient);
                 metrics["lr"] = peak * factor;
                 metrics["episode"] = (double)step * settings.BatchSize;
-                metrics["eps"] = rollouts.Count / watch.Elapsed.TotalSeconds;
-                metrics["timing/generate"] = generating;
-                metrics["timing/score"] = scoring;
-                metrics["timing/learn"] = watch.Elapsed.TotalSeconds - generating - scoring;
+                times.Report(metrics);
+                metrics["eps"] = rollouts.Count / metrics["timing/step"];
                 run.Metrics(step, metrics);
                 if (settings.RolloutsLogged > 0)
                 {

@@ -55,7 +55,7 @@ public sealed class PpoLearningTests : IDisposable
     }
 
     private Dictionary<string, double> Learn(List<Rollout> rollouts, PpoHyperparameters with, Func<int, int, List<Sequence>>? ptx = null) =>
-        PpoLearning.Learn(rollouts, learners, with, (1e-3, 1e-3), ptx, Pad, 9, 1);
+        PpoLearning.Learn(rollouts, learners, with, (1e-3, 1e-3), ptx, Pad, 9, 1, new PhaseTimes());
 
     private Dictionary<string, Tensor> Gradients(List<Rollout> rollouts, int micro)
     {

@@ -29,6 +29,21 @@ public sealed class PpoStageTests : IDisposable
     }
 
     [Fact]
+    public void The_phases_of_a_step_add_up_to_it_and_the_steps_to_no_more_than_the_run()
+    {
+        var start = System.Diagnostics.Stopwatch.GetTimestamp();
+        var folder = world.Ppo("timed", new { episodes = 24, batch_size = 8, max_new_tokens = 6, checkpoint_every = 1 });
+        var run = System.Diagnostics.Stopwatch.GetElapsedTime(start).TotalSeconds;
+        var steps = StageWorld.Metric(folder, "timing/step");
+        string[] phases = ["generate", "score", "credit", "learn", "optimize", "other"];
+        var sums = phases.Select(phase => StageWorld.Metric(folder, "timing/" + phase)).Aggregate((a, b) => [.. a.Zip(b, (x, y) => x + y)]);
+        Assert.Equal(3, steps.Length);
+        Assert.All(steps.Zip(sums), pair => Assert.Equal(pair.First, pair.Second, 1e-9));
+        Assert.All(phases, phase => Assert.All(StageWorld.Metric(folder, "timing/" + phase), seconds => Assert.True(seconds > 0)));
+        Assert.True(steps.Sum() < run);
+    }
+
+    [Fact]
     public void The_moving_average_is_that_of_the_policy_after_each_batch_and_is_what_is_saved()
     {
         const double decay = 0.8;
