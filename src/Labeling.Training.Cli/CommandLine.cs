@@ -27,8 +27,9 @@ internal static class CommandLine
         foreach (var stage in stages)
         {
             var folder = new Option<string>("--run") { Description = "The run folder, which holds run.json.", Required = true, HelpName = "folder" };
-            var command = new Command(stage.Stage, stage.Summary) { folder };
-            command.SetAction(parsed => Trainer.Run(stage.Stage, parsed.GetRequiredValue(folder)));
+            var resources = new Option<string>("--resources") { Description = "Write the process's memory and number of live tensors after each step to this file, as JSON lines.", HelpName = "file" };
+            var command = new Command(stage.Stage, stage.Summary) { folder, resources };
+            command.SetAction(parsed => Trainer.Run(stage.Stage, parsed.GetRequiredValue(folder), parsed.GetValue(resources)));
             root.Add(command);
         }
         root.Add(DescribeCommand());
