@@ -9,7 +9,7 @@ if (args is ["loading", var folder])
 IEnumerable<Measurement>? measurements = args.ElementAtOrDefault(0) switch
 {
     "training" => TrainingBenchmark.Run(only),
-    "precision" => PrecisionBenchmark.Run(),
+    "precision" => PrecisionBenchmark.Run(only),
     "generation" => GenerationBenchmark.Run(only),
     "memory" => MemoryBenchmark.Run(only),
     "loading" => LoadingBenchmark.Run(),
@@ -22,9 +22,9 @@ if (measurements is null)
         Measures the training engine against this machine's own limits, taken in the same run. A second word keeps the cases whose name has it.
 
           dotnet run -c Release --project tests/Labeling.Benchmarks -- training [middle]     a step in both number types, the optimizer
-          dotnet run -c Release --project tests/Labeling.Benchmarks -- precision             loss curves in both number types
+          dotnet run -c Release --project tests/Labeling.Benchmarks -- precision [4x128]     loss curves in both number types
           dotnet run -c Release --project tests/Labeling.Benchmarks -- generation [starter]  decoding and sampling
-          dotnet run -c Release --project tests/Labeling.Benchmarks -- memory [small]        growth over 1,000 steps
+          dotnet run -c Release --project tests/Labeling.Benchmarks -- memory [sft]          growth of every stage over 1,000 steps
           dotnet run -c Release --project tests/Labeling.Benchmarks -- loading               opening a model
           dotnet run -c Release --project tests/Labeling.Benchmarks -- tokenizer             learning a vocabulary
         """);
