@@ -5,7 +5,7 @@ namespace Labeling.Benchmarks;
 
 /// <summary>
 /// Resident memory of every stage that takes steps, as labeling-train reports it after each step, on rows whose lengths differ widely: that after step 1,000 against
-/// that after step 50, each as the greatest of the ten steps up to there. The limit is growth by 2 %..
+/// that after step 50, each as the greatest of the ten steps up to there. The limit is growth by 2 %.
 /// </summary>
 internal static class MemoryBenchmark
 {
