@@ -28,8 +28,9 @@ internal static class CommandLine
         foreach (var stage in stages)
         {
             var folder = new Option<string>("--run") { Description = "The run folder, which holds run.json.", Required = true, HelpName = "folder" };
-            var command = new Command(stage.Stage, stage.Summary) { folder, device };
-            command.SetAction(parsed => Trainer.Run(stage.Stage, parsed.GetRequiredValue(folder), parsed.GetValue(device)!));
+            var resources = new Option<string>("--resources") { Description = "Write the process's memory and number of live tensors after each step to this file, as JSON lines.", HelpName = "file" };
+            var command = new Command(stage.Stage, stage.Summary) { folder, device, resources };
+            command.SetAction(parsed => Trainer.Run(stage.Stage, parsed.GetRequiredValue(folder), parsed.GetValue(device)!, parsed.GetValue(resources)));
             root.Add(command);
         }
         root.Add(DescribeCommand());

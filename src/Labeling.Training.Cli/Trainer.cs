@@ -13,7 +13,7 @@ internal static class Trainer
     public const int BadInput = 2;
     public const int Stopped = 3;
 
-    public static int Run(string stage, string folder, string device)
+    public static int Run(string stage, string folder, string device, string? resources)
     {
         using var stop = new CancellationTokenSource();
         using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Ask);
@@ -22,7 +22,7 @@ internal static class Trainer
         using var terminal = new Terminal();
         var code = Crashed;
         // TorchSharp's dispose scopes belong to a thread, so everything of the run happens on this one.
-        var thread = new Thread(() => code = RunHere(stage, folder, device, terminal, stop.Token), maxStackSize: 16 << 20) { Name = "training" };
+        var thread = new Thread(() => code = RunHere(stage, folder, device, resources, terminal, stop.Token), maxStackSize: 16 << 20) { Name = "training" };
         thread.Start();
         terminal.Watch(thread);
         return code;
@@ -38,11 +38,16 @@ internal static class Trainer
         }
     }
 
-    private static int RunHere(string stage, string folder, string device, Terminal terminal, CancellationToken stop)
+    private static int RunHere(string stage, string folder, string device, string? resources, Terminal terminal, CancellationToken stop)
     {
         try
         {
-            using var run = new RunFolder(folder, terminal.Log, terminal.Progress, stop);
+            using var measured = resources is null ? null : new ResourceLog(resources);
+            using var run = new RunFolder(folder, terminal.Log, progress =>
+            {
+                measured?.After(progress);
+                terminal.Progress(progress);
+            }, stop);
             if (run.Spec.Stage != stage)
             {
                 throw new BadInputException($"{run.Spec.File} is for stage '{run.Spec.Stage}'; start it with: labeling-train {run.Spec.Stage} --run {folder}");

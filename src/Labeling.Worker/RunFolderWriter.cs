@@ -2,6 +2,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Labeling.Core.Data;
+using Labeling.Core.Features.Models;
 using Labeling.Core.Model;
 using Labeling.Core.Runs;
 using Labeling.Core.Storage;
@@ -44,8 +45,7 @@ internal sealed class RunFolderWriter(IServiceScopeFactory scopes, IBlobStore bl
         foreach (var used in run.Models.OrderBy(used => used.Ordinal))
         {
             var path = used.Role switch { RunModelRole.Base => "base", RunModelRole.Reward => "reward", _ => $"models/{used.Ordinal}" };
-            foreach (var file in used.Model!.Files)
-                await blobs.MaterialiseAsync(file.Sha256, Path.Combine(folder, path, file.Path), cancel);
+            await ModelFolder.MaterialiseAsync(blobs, used.Model!.Files, Path.Combine(folder, path), cancel);
             if (used.Role == RunModelRole.Base) spec["base"] = path;
             else if (used.Role == RunModelRole.Reward) spec["reward_model"] = path;
             else sampled.Add(new JsonObject { ["id"] = used.ModelId.ToString(), ["path"] = path });

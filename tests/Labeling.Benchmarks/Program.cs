@@ -41,7 +41,7 @@ catch (LibTorchException e)
 IEnumerable<Measurement>? measurements = words.ElementAtOrDefault(0) switch
 {
     "training" => TrainingBenchmark.Run(only).Concat(TrainingPeer.Run(only, options.GetValueOrDefault("--llm-c"))),
-    "precision" => PrecisionBenchmark.Run(),
+    "precision" => PrecisionBenchmark.Run(only),
     "generation" => GenerationBenchmark.Run(only).Concat(GenerationPeer.Run(only, options.GetValueOrDefault("--llama-cpp"))),
     "memory" => MemoryBenchmark.Run(only),
     "head" => HeadBenchmark.Run(),
@@ -59,10 +59,10 @@ if (measurements is null)
 
           dotnet run -c Release --project tests/Labeling.Benchmarks -- training [middle]     a step in both number types, the optimizer
                                                                        --llm-c FOLDER         and against llm.c, compiled from this checkout
-          dotnet run -c Release --project tests/Labeling.Benchmarks -- precision             loss curves in both number types
+          dotnet run -c Release --project tests/Labeling.Benchmarks -- precision [4x128]     loss curves in both number types
           dotnet run -c Release --project tests/Labeling.Benchmarks -- generation [starter]  decoding, sampling, and against llama.cpp, which npm
                                                                        --llama-cpp FOLDER     fetches unless its libraries are in this folder
-          dotnet run -c Release --project tests/Labeling.Benchmarks -- memory [small]        growth over 1,000 steps
+          dotnet run -c Release --project tests/Labeling.Benchmarks -- memory [sft]          growth of every stage over 1,000 steps
           dotnet run -c Release --project tests/Labeling.Benchmarks -- head                  peak memory of the loss over a large vocabulary
           dotnet run -c Release --project tests/Labeling.Benchmarks -- loading               opening a model
           dotnet run -c Release --project tests/Labeling.Benchmarks -- tokenizer             learning a vocabulary

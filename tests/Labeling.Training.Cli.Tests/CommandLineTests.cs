@@ -39,6 +39,26 @@ public class CommandLineTests(TinyWorld world)
     }
 
     [Fact]
+    public void Resources_are_written_after_each_step_and_no_tensor_is_left_behind()
+    {
+        var (sft, reward) = world.SftAndReward();
+        foreach (var (stage, run) in new[]
+        {
+            ("sft", world.Sft("sft-resources")), ("reward", world.Reward("reward-resources", sft)), ("ppo", world.Ppo("ppo-resources", sft, reward)), ("dpo", world.Dpo("dpo-resources", sft)),
+            ("kto", world.Kto("kto-resources", sft)), ("grpo", world.Group("grpo-resources", "grpo", sft, reward, 640)), ("rloo", world.Group("rloo-resources", "rloo", sft, reward, 640)),
+        })
+        {
+            var file = Path.Combine(run, "resources.jsonl");
+            var (code, _, error) = TrainerProcess.Run(stage, "--run", run, "--resources", file);
+            Assert.True(code == 0, error);
+            var rows = RunFiles.Lines(file).Select(line => JsonNode.Parse(line)!).ToList();
+            Assert.Equal(Enumerable.Range(1, RunFiles.CountLines(Path.Combine(run, "metrics.jsonl"))), rows.Select(row => row["step"]!.GetValue<int>()));
+            Assert.Single(rows.Select(row => row["live_tensors"]!.GetValue<long>()).Distinct());
+            Assert.All(rows, row => Assert.InRange(row["managed_mb"]!.GetValue<double>(), 0.1, row["resident_mb"]!.GetValue<double>()));
+        }
+    }
+
+    [Fact]
     public void Check_reports_by_exit_code()
     {
         var golden = Path.Combine(Path.GetDirectoryName(ThisFile())!, "..", "Labeling.Training.Tests", "Golden");

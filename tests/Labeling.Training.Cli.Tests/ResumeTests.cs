@@ -113,7 +113,7 @@ public class ResumeTests(TinyWorld world)
         {
             Assert.True(trainer.WaitForStep(stopped, 6));
             trainer.Terminate();
-            Assert.Equal(3, trainer.Wait().Code);
+            Assert.Equal(3, trainer.Wait(TimeSpan.FromMinutes(3)).Code);
         }
         var steps = RunFiles.Lines(Path.Combine(stopped, "metrics.jsonl")).Count;
         Assert.True(Directory.Exists(Path.Combine(stopped, "checkpoints", $"step-{steps}")));
@@ -160,7 +160,7 @@ public class ResumeTests(TinyWorld world)
             using var trainer = new TrainerProcess(stage, "--run", killed);
             if (!trainer.WaitForStep(killed, step))
             {
-                Assert.Fail($"{stage} ended before step {step}: {trainer.Wait()}");
+                Assert.Fail($"{stage} ended before step {step}: {trainer.Wait(TimeSpan.FromMinutes(3))}");
             }
             // Into the step, or into the writing of its checkpoint.
             Thread.Sleep(TimeSpan.FromMicroseconds(random.Next(0, 4000)));

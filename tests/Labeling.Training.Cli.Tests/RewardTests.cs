@@ -44,6 +44,7 @@ public class RewardTests(TinyWorld world)
         {
             epochs = 6,
             batch_size = 4,
+            micro_batch_size = 3,
             checkpoint_every = 4,
             eval_every = 3,
             ties = "margin",
@@ -196,5 +197,11 @@ public class RewardTests(TinyWorld world)
         TinyWorld.Finish("ppo", ppo);
         Assert.True(File.Exists(Path.Combine(ppo, "output", "adapter", "adapter_model.safetensors")));
         ResumeTests.Same("ppo", ppo, 2, 8);
+        var grpo = RunFiles.Make(world.Root, "grpo-adapter", "grpo",
+            new { episodes = 160, prompts_per_batch = 4, micro_batch_size = 3, max_new_tokens = 8, checkpoint_every = 3, lora_rank = 4 },
+            [("train", TinyWorld.Prompts(20))], ("base", "../base/output"), ("reward_model", $"../{Path.GetFileName(reward)}/output"));
+        TinyWorld.Finish("grpo", grpo);
+        Assert.True(File.Exists(Path.Combine(grpo, "output", "adapter", "adapter_model.safetensors")));
+        ResumeTests.Same("grpo", grpo, 2, 8);
     }
 }

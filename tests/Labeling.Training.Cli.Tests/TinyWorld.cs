@@ -100,7 +100,7 @@ public sealed class TinyWorld : IDisposable, ICollectionFixture<TinyWorld>
         [("train", Rankings(16)), ("valid", Rankings(8, 16))], ("base", $"../{sft}/output"));
 
     public string Group(string name, string stage, string sft, string reward, int episodes) => RunFiles.Make(Root, name, stage,
-        new { episodes, prompts_per_batch = 8, answers_per_prompt = 4, num_minibatches = 2, max_new_tokens = 8, learning_rate = 1e-3, checkpoint_every = 4 },
+        new { episodes, prompts_per_batch = 8, answers_per_prompt = 4, num_minibatches = 2, micro_batch_size = 6, max_new_tokens = 8, learning_rate = 1e-3, checkpoint_every = 4 },
         [("train", Prompts(20))], ("base", $"../{sft}/output"), ("reward_model", $"../{reward}/output"));
 
     public string BestOf(string name, string sft, string reward) => RunFiles.Make(Root, name, "best-of-n", new { answers_per_prompt = 8, max_new_tokens = 8, batch_size = 8, checkpoint_every = 3 },

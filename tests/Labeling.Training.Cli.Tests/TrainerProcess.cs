@@ -27,14 +27,14 @@ internal sealed partial class TrainerProcess : IDisposable
     public static (int Code, string Output, string Error) Run(params string[] arguments)
     {
         using var trainer = new TrainerProcess(arguments);
-        return trainer.Wait();
+        return trainer.Wait(TimeSpan.FromMinutes(3));
     }
 
-    public (int Code, string Output, string Error) Wait()
+    public (int Code, string Output, string Error) Wait(TimeSpan limit)
     {
-        if (!process.WaitForExit(TimeSpan.FromMinutes(3)))
+        if (!process.WaitForExit(limit))
         {
-            throw new TimeoutException("labeling-train did not end within three minutes.");
+            throw new TimeoutException($"labeling-train did not end within {limit.TotalMinutes} minutes.");
         }
         return (process.ExitCode, output.Result, error.Result);
     }
@@ -60,7 +60,13 @@ internal sealed partial class TrainerProcess : IDisposable
         process.WaitForExit();
     }
 
-    public void Terminate() => Assert.Equal(0, Signal(process.Id, 15));
+    public void Terminate()
+    {
+        if (Signal(process.Id, 15) != 0)
+        {
+            throw new InvalidOperationException("labeling-train could not be signalled.");
+        }
+    }
 
     public void Dispose()
     {

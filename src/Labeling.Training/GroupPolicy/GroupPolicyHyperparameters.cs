@@ -5,7 +5,7 @@ using Labeling.Training.Runs;
 namespace Labeling.Training.GroupPolicy;
 
 /// <summary>What the stages "grpo" and "rloo" share.</summary>
-public abstract record GroupPolicyHyperparameters : IRolloutSettings
+public abstract record GroupPolicyHyperparameters : LoraHyperparameters, IRolloutSettings
 {
     [Hyperparameter("Answers sampled and learned from in the whole run.", Unit = "episodes", Min = 1, Max = 100_000_000)]
     public int Episodes { get; init; } = 8192;
@@ -18,6 +18,9 @@ public abstract record GroupPolicyHyperparameters : IRolloutSettings
 
     [Hyperparameter("Parts a batch is learned from one after the other, each with a step of its own.", Source = "Shao et al. 2024: one step per batch", Min = 1, Max = 1024)]
     public int NumMinibatches { get; init; } = 1;
+
+    [Hyperparameter(PpoHyperparameters.MicroBatchHelp, Unit = "episodes", Min = 0, Max = 65_536)]
+    public int MicroBatchSize { get; init; }
 
     [Hyperparameter("Passes over each batch.", Unit = "epochs", Source = "Shao et al. 2024", Min = 1, Max = 100)]
     public int NumIterations { get; init; } = 1;

@@ -12,7 +12,6 @@
 // rises over the first batches.
 
 using Labeling.Training.Data;
-using Labeling.Training.Models;
 using Labeling.Training.Optim;
 using Labeling.Training.Ppo;
 using Labeling.Training.Runs;
@@ -36,16 +35,17 @@ public static class GroupPolicyStage
         using var policy = ModelFolder.Policy(folder, chat.Tokenizer);
         using var reward = ModelFolder.Reward(run.Spec, folder, policy, chat.Tokenizer);
         using var reference = policy.Clone();
+        settings.AddLora(policy.AddLora, run.Spec.Seed, run.Spec.File);
         PpoStage.Freeze(reference.Parameters, reward.Parameters);
         var prompts = Examples.Prompts(Rows.Prompts(run.Spec.DataOf("train"), run.Spec.File), chat, policy.Config.MaxPositions, settings.Overlong, run);
         var order = new EndlessOrder(prompts.Count, run.Spec.Seed);
 
         var (k, batchSize) = (settings.AnswersPerPrompt, settings.PromptsPerBatch * settings.AnswersPerPrompt);
         var total = (settings.Episodes + batchSize - 1) / batchSize;
-        var peak = settings.LearningRate ?? LearningRates.Policy(policy.ParameterCount);
+        var peak = settings.LearningRate ?? settings.Rate(LearningRates.Policy(policy.ParameterCount));
         var schedule = new LearningRate(ScheduleKind.Constant, peak, total, settings.WarmupBatches, WarmupStartFraction: 0.1);
-        using var optimizer = new AdamW(policy.Parameters, new AdamWOptions(0.9, 0.95, 1e-5, 0, settings.MaxGradNorm));
-        var checkpoints = new RunCheckpoints(run, settings.CheckpointEvery, new Dictionary<string, IEnumerable<KeyValuePair<string, Tensor>>> { ["policy"] = policy.Parameters },
+        using var optimizer = new AdamW(policy.Trainable, new AdamWOptions(0.9, 0.95, 1e-5, 0, settings.MaxGradNorm));
+        var checkpoints = new RunCheckpoints(run, settings.CheckpointEvery, new Dictionary<string, IEnumerable<KeyValuePair<string, Tensor>>> { ["policy"] = policy.Trainable },
             new Dictionary<string, AdamW> { ["optimizer"] = optimizer });
         var (step, _) = checkpoints.Resume();
         run.Log($"{run.Spec.Stage.ToUpperInvariant()} of {policy.ParameterCount:N0} parameters on {prompts.Count} prompts: {total} batches of {settings.PromptsPerBatch} prompts with {k} answers, learning rate {peak:G3}, KL coefficient {settings.KlCoefficient:G3}.");
@@ -70,7 +70,7 @@ public static class GroupPolicyStage
                 times.Mark("credit");
 
                 var learningRate = schedule.At(step);
-                var learned = Learn(rollouts, policy, optimizer, settings, learningRate, chat.PadId, Seeds.Derive(run.Spec.Seed, step, 2), step + 1, times);
+                var learned = GroupPolicyLearning.Learn(rollouts, policy, optimizer, settings, learningRate, chat.PadId, Seeds.Derive(run.Spec.Seed, step, 2), step + 1, times);
                 step++;
 
                 var metrics = Describe(groups, learned);
@@ -106,46 +106,6 @@ public static class GroupPolicyStage
         {
             r.Advantages = [.. Enumerable.Repeat(advantage, r.Response.Length)];
         }
-    }
-
-    private static Dictionary<string, double> Learn(List<Rollout> rollouts, CausalLm policy, AdamW optimizer, GroupPolicyHyperparameters settings, double learningRate, int padId, long seed, int step, PhaseTimes times)
-    {
-        var sums = new Dictionary<string, double>();
-        var steps = 0;
-        var size = (rollouts.Count + settings.NumMinibatches - 1) / settings.NumMinibatches;
-        for (var iteration = 0; iteration < settings.NumIterations; iteration++)
-        {
-            foreach (var indices in Seeds.Permutation(rollouts.Count, Seeds.Derive(seed, iteration)).Chunk(size))
-            {
-                using var scope = NewDisposeScope();
-                var batch = indices.Select(i => rollouts[i]).ToList();
-                var sequences = batch.Select(r => r.Sequence).ToList();
-                var logits = TokenBatch.Logits(policy, sequences, padId);
-                var logProbs = TokenBatch.LogProbs(logits, TokenBatch.Targets(sequences), settings.Temperature);
-                var surrogate = PpoMath.PolicyLoss(logProbs, Rollouts.Flat(batch, r => r.LogProbs), Rollouts.Flat(batch, r => r.Advantages), settings.ClipRange);
-                if (steps == 0)
-                {
-                    PpoChecks.FirstMinibatch(surrogate.Ratio, surrogate.ApproxKl, step);
-                }
-                var kl = GroupMath.KlPenalty(logProbs, Rollouts.Flat(batch, r => r.ReferenceLogProbs));
-                var loss = settings is GrpoHyperparameters ? surrogate.Loss + (settings.KlCoefficient * kl) : surrogate.Loss;
-                loss.backward();
-                Add("loss", Finite.Loss(loss, step));
-                times.Mark("learn");
-                Add("grad_norm", optimizer.Step(learningRate));
-                times.Mark("optimize");
-                Add("kl", kl.item<float>());
-                Add("clip_ratio", surrogate.ClipFraction);
-                Add("entropy", PpoLearning.Entropy(logits, settings.Temperature));
-                Add("policy/approxkl_avg", surrogate.ApproxKl);
-                Add("val/ratio", surrogate.Ratio);
-                steps++;
-            }
-        }
-        times.Mark("learn");
-        return sums.ToDictionary(s => s.Key, s => s.Value / steps);
-
-        void Add(string name, double number) => sums[name] = sums.GetValueOrDefault(name) + number;
     }
 
     /// <summary>The batch in TRL's names. A group whose rewards are all the same teaches nothing.</summary>

@@ -7,14 +7,25 @@ namespace Labeling.Training.Native;
 /// Keeps glibc's heap fast and small under libtorch's load of large aligned blocks that come and go every step. Left alone, glibc hands
 /// most of them back to the system at once, and a third of a small model's step goes into the page faults of getting them again; kept in
 /// the heap, they fragment it (before glibc 2.38 a freed aligned block is not found again), and a process grows for ever. So: keep them, and
-/// return what is free whenever the process has grown by a quarter.
+/// return what is free whenever the process holds a hundredth more than its steps need.
 /// </summary>
 static partial class NativeHeap
 {
-    const long Slack = 192 << 20;
+    /// <summary>In so many first calls free memory is returned whatever the process holds, to learn what it needs: batches of all lengths have come by then.</summary>
+    const int WarmUp = 32;
+
+    /// <summary>Calls between returns in these first calls: what the process holds so soon after one, it needs; the rest is fragments.</summary>
+    const int Soon = 4;
+
+    /// <summary>.NET would let garbage grow to a share of the processor's cache, tens of megabytes on a server.</summary>
+    const long GarbageBytes = 4 << 20;
 
     static bool active;
-    static long baseline;
+    static int calls;
+    static int trimmedAt;
+    static int inVain;
+    static long needed;
+    static long collectedAt;
 
     /// <summary>To be called before libtorch allocates. Does nothing where the caller has set glibc's own variables, or without glibc.</summary>
     public static void Configure()
@@ -36,15 +47,42 @@ static partial class NativeHeap
         }
     }
 
-    /// <summary>Gives free memory back when the process has grown noticeably; costs microseconds otherwise. Called once per step.</summary>
+    /// <summary>Gives free memory back when fragments have made the process grow by a hundredth; costs microseconds otherwise. Called once per step.</summary>
     public static void TrimWhenGrown()
     {
         if (!active) return;
+        var allocated = GC.GetTotalAllocatedBytes();
+        if (allocated - collectedAt > GarbageBytes)
+        {
+            GC.Collect(1, GCCollectionMode.Forced, blocking: true);
+            collectedAt = allocated;
+        }
+        calls++;
+        var since = calls - trimmedAt;
         var resident = Resident();
-        if (baseline != 0 && resident < baseline + Math.Max(baseline / 4, Slack)) return;
-        // The first call sets the mark: the first step has touched what every step needs.
-        if (baseline != 0) _ = MallocTrim(0);
-        baseline = Math.Max(baseline, Resident());
+        if (calls <= WarmUp)
+        {
+            needed = Math.Max(needed, resident);
+            if (since < Soon) return;
+            // What loading left, and what stays is where it will stay.
+            GC.Collect();
+        }
+        else if (resident <= needed + (needed / 100))
+        {
+            return;
+        }
+        else if (since > 1)
+        {
+            inVain = 0;
+        }
+        else if (++inVain == 2)
+        {
+            // Returned twice, and at once as much again: the steps have come to need more.
+            (needed, inVain) = (resident, 0);
+            return;
+        }
+        _ = MallocTrim(0);
+        trimmedAt = calls;
     }
 
     static long Resident()

@@ -6,6 +6,8 @@ namespace Labeling.Training.Ppo;
 /// <summary>Hyperparameters of the stage "ppo".</summary>
 public sealed record PpoHyperparameters : LoraHyperparameters, IRolloutSettings
 {
+    internal const string MicroBatchHelp = "Answers looked at together within a part; their gradients are added up before the step. Needs less memory and changes no result. 0 = the whole part.";
+
     [Hyperparameter("Answers sampled and learned from in the whole run.", Unit = "episodes", Source = "InstructGPT: 256,000", Min = 1, Max = 100_000_000)]
     public int Episodes { get; init; } = 8192;
 
@@ -15,7 +17,7 @@ public sealed record PpoHyperparameters : LoraHyperparameters, IRolloutSettings
     [Hyperparameter("Parts a batch is learned from one after the other, each with a step of its own.", Source = "InstructGPT C.4: 8", Min = 1, Max = 1024)]
     public int NumMinibatches { get; init; } = 2;
 
-    [Hyperparameter("Answers looked at together within a part; their gradients are added up before the step. Needs less memory and changes no result. 0 = the whole part.", Unit = "episodes", Min = 0, Max = 65_536)]
+    [Hyperparameter(MicroBatchHelp, Unit = "episodes", Min = 0, Max = 65_536)]
     public int MicroBatchSize { get; init; }
 
     [Hyperparameter("Passes over each batch.", Unit = "epochs", Source = "InstructGPT C.4", Min = 1, Max = 100)]

@@ -43,16 +43,11 @@ internal sealed class RewardTraining : IDisposable
     public (Dictionary<string, double> Metrics, long Tokens) Step(int step)
     {
         using var scope = NewDisposeScope();
-        using var dropout = new Dropout(settings.Dropout, Seeds.Derive(seed, step, 3));
         var batch = plan.Rows(step).Select(i => rankings[i]).ToList();
         var pairs = Rankings.PairsOf(batch);
-        var heads = Rankings.HeadScores(model, batch, padId, dropout);
-        var scores = RewardModel.Mean(heads);
-        var (loss, _) = RankingLoss.Compute(model.Heads == 1 ? scores : heads, pairs, batch.Count);
+        var (loss, values) = Backward(model, batch, settings, padId, Seeds.Derive(seed, step, 3), step + 1);
         var learningRate = schedule.At(step);
-        loss.backward();
-        var values = scores.detach();
-        var metrics = new Dictionary<string, double> { ["loss"] = Finite.Loss(loss, step + 1) };
+        var metrics = new Dictionary<string, double> { ["loss"] = loss };
         var strict = pairs.Where(p => !p.Tie).ToList();
         if (strict.Count > 0)
         {
@@ -67,6 +62,35 @@ internal sealed class RewardTraining : IDisposable
         metrics["lr"] = learningRate;
         metrics["epoch"] = (step + 1.0) / plan.StepsPerEpoch;
         return (metrics, batch.Sum(r => r.Answers.Sum(a => (long)a.Length)));
+    }
+
+    /// <summary>
+    /// Adds the gradients of a step's rankings, micro-batch by micro-batch; the answers to a prompt stay together. The loss is the mean over all rankings,
+    /// however they are divided.
+    /// </summary>
+    /// <param name="model">The reward model.</param>
+    /// <param name="batch">The step's rankings, each with at least one comparison.</param>
+    /// <param name="settings">How to calculate: micro-batches and dropout.</param>
+    /// <param name="padId">What unused places hold.</param>
+    /// <param name="seed">Seed of the step's dropout.</param>
+    /// <param name="step">Number of the step, for errors.</param>
+    /// <returns>The loss, and the score of every answer, ranking by ranking, without gradients [answers].</returns>
+    internal static (double Loss, Tensor Scores) Backward(RewardModel model, List<Ranking> batch, RewardHyperparameters settings, int padId, long seed, int step)
+    {
+        var loss = 0.0;
+        var scores = new List<Tensor>();
+        foreach (var (micro, part) in batch.Chunk(settings.MicroBatchSize > 0 ? settings.MicroBatchSize : batch.Count).Index())
+        {
+            using var scope = NewDisposeScope();
+            using var dropout = new Dropout(settings.Dropout, Seeds.Derive(seed, micro));
+            var heads = Rankings.HeadScores(model, part, padId, dropout);
+            var means = RewardModel.Mean(heads);
+            var (sum, _) = RankingLoss.Compute(model.Heads == 1 ? means : heads, Rankings.PairsOf(part), batch.Count);
+            loss += Finite.Loss(sum, step);
+            sum.backward();
+            scores.Add(means.detach().MoveToOuterDisposeScope());
+        }
+        return (loss, cat(scores));
     }
 
     public void Dispose() => Optimizer.Dispose();

@@ -1,3 +1,4 @@
+using System.IO.Enumeration;
 using System.Text.Json;
 using Labeling.Core.Model;
 using Labeling.Core.Storage;
@@ -35,15 +36,38 @@ public static class ModelFolder
         return null;
     }
 
-    /// <summary>Stores the folder's files. Nothing in the database refers to them until the caller saves the answer.</summary>
+    /// <summary>Stores the folder's files and those of its subfolders, such as a merged adapter. Nothing in the database refers to them until the caller saves the answer.</summary>
     public static async Task<List<ModelFile>> StoreAsync(IBlobStore blobs, string folder, Guid modelId, CancellationToken cancel)
     {
         var files = new List<ModelFile>();
-        foreach (var path in Directory.GetFiles(folder).Where(path => Taken.Contains(Path.GetExtension(path), StringComparer.OrdinalIgnoreCase)).Order(StringComparer.Ordinal))
+        foreach (var path in FilesOf(folder).Where(path => Taken.Contains(Path.GetExtension(path), StringComparer.OrdinalIgnoreCase)).Order(StringComparer.Ordinal))
         {
-            var blob = await blobs.PutFileAsync(path, cancel);
-            files.Add(new() { ModelId = modelId, Path = Path.GetFileName(path), Sha256 = blob.Sha256, Bytes = blob.Bytes });
+            var blob = await blobs.PutFileAsync(Path.Combine(folder, path), cancel);
+            files.Add(new() { ModelId = modelId, Path = path, Sha256 = blob.Sha256, Bytes = blob.Bytes });
         }
         return files;
     }
+
+    /// <summary>Lays a model's files out as the folder they came from.</summary>
+    /// <exception cref="InvalidDataException">A file's path leads out of the folder; nothing was written there.</exception>
+    public static async Task MaterialiseAsync(IBlobStore blobs, IEnumerable<ModelFile> files, string folder, CancellationToken cancel)
+    {
+        var root = Path.GetFullPath(folder) + Path.DirectorySeparatorChar;
+        foreach (var file in files)
+        {
+            var path = Path.GetFullPath(Path.Combine(root, file.Path));
+            if (!path.StartsWith(root, StringComparison.Ordinal)) throw new InvalidDataException($"The model's file '{file.Path}' lies outside its folder.");
+            await blobs.MaterialiseAsync(file.Sha256, path, cancel);
+        }
+    }
+
+    /// <summary>Paths relative to the folder, with slashes. A linked file belongs to the folder, as in Hugging Face's cache; a linked folder may lead anywhere, and a hidden one is not the model's.</summary>
+    private static FileSystemEnumerable<string> FilesOf(string folder) => new(
+        folder,
+        (ref FileSystemEntry entry) => Path.GetRelativePath(folder, entry.ToFullPath()).Replace('\\', '/'),
+        new EnumerationOptions { RecurseSubdirectories = true, AttributesToSkip = 0, IgnoreInaccessible = false })
+    {
+        ShouldIncludePredicate = (ref FileSystemEntry entry) => !entry.IsDirectory,
+        ShouldRecursePredicate = (ref FileSystemEntry entry) => !entry.Attributes.HasFlag(FileAttributes.ReparsePoint) && !entry.FileName.StartsWith('.'),
+    };
 }

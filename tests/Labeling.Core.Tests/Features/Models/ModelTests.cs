@@ -43,6 +43,33 @@ public sealed class ModelTests : InRunWorld
     }
 
     [Fact]
+    public async Task Subfolders_come_back_where_they_were_and_nothing_leaves_the_folder()
+    {
+        var folder = WriteFolder();
+        Directory.CreateDirectory(Path.Combine(folder, "adapter"));
+        await File.WriteAllTextAsync(Path.Combine(folder, "adapter", "adapter_config.json"), "{\"r\":8}");
+        Directory.CreateDirectory(Path.Combine(folder, ".git"));
+        await File.WriteAllTextAsync(Path.Combine(folder, ".git", "index.json"), "{}");
+        Directory.CreateSymbolicLink(Path.Combine(folder, "elsewhere"), WriteFolder());
+        File.CreateSymbolicLink(Path.Combine(folder, "linked.json"), Path.Combine(WriteFolder("Linked"), "config.json"));
+
+        var id = await World.DoAsync(Register(folder));
+        var files = (await World.DoAsync(new GetModel(Admin, id))).Files.Select(file => new ModelFile { Path = file.Path, Sha256 = file.Sha256 }).ToList();
+        Assert.Equal(["adapter/adapter_config.json", "config.json", "linked.json", "model.safetensors", "tokenizer.json"], files.Select(file => file.Path));
+        var download = await World.DoAsync(new OpenModelFile(Admin, id, "adapter/adapter_config.json"));
+        using (var content = new StreamReader(download.Content)) Assert.Equal("{\"r\":8}", await content.ReadToEndAsync());
+
+        var copy = Folder("copy");
+        await ModelFolder.MaterialiseAsync(Blobs, files, copy, CancellationToken.None);
+        foreach (var file in files)
+            Assert.Equal(await File.ReadAllBytesAsync(Path.Combine(folder, file.Path)), await File.ReadAllBytesAsync(Path.Combine(copy, file.Path)));
+
+        foreach (var path in new[] { "../outside.json", "adapter/../../outside.json", Folder("outside.json") })
+            await Assert.ThrowsAsync<InvalidDataException>(() => ModelFolder.MaterialiseAsync(Blobs, [new() { Path = path, Sha256 = files[0].Sha256 }], copy, CancellationToken.None));
+        Assert.False(File.Exists(Folder("outside.json")));
+    }
+
+    [Fact]
     public async Task What_is_no_model_is_refused_with_the_reason()
     {
         async Task<string> ReasonAsync(RegisterModel request) => (await World.RefusedAsync(request, ProblemKind.Invalid, "folder")).Message;
