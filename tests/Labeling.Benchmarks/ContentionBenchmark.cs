@@ -14,9 +14,8 @@ internal static class ContentionBenchmark
 
     private static readonly (string Name, string SpinCount)[] Waits =
     [
-        ("as the worker starts labeling-train", "2000"),
+        ("as the worker starts labeling-train, and as any program with the training library", "2000"),
         ("as labeling-train sets for itself", "0"),
-        ("as a program with the training library", "20000"),
         // libgomp's own choice where neither OMP_WAIT_POLICY nor GOMP_SPINCOUNT is set.
         ("as libgomp does by default", "300000"),
     ];

@@ -63,7 +63,7 @@ public class MeasuringTests(TinyWorld world)
     [Fact]
     public void A_model_that_learned_to_answer_chooses_and_answers_far_better_than_chance()
     {
-        TinyWorld.Finish("sft", RunFiles.Make(world.Root, "well-taught", "sft", new { epochs = 40, batch_size = 8, learning_rate = 3e-3 }, [("train", TinyWorld.Demonstrations(48))], ("base", "../base/output")));
+        TinyWorld.Finish("sft", RunFiles.Make(world.Root, "well-taught", "sft", new { epochs = 80, batch_size = 8, learning_rate = 3e-3 }, [("train", TinyWorld.Demonstrations(48))], ("base", "../base/output")));
         JsonNode Metrics(string run)
         {
             TinyWorld.Finish("evaluate", run);
@@ -78,9 +78,9 @@ public class MeasuringTests(TinyWorld world)
         JsonNode Free(string name, Func<string, string> answer, object hyperparameters) => Metrics(RunFiles.Make(world.Root, name, "evaluate", hyperparameters,
             [("train", TinyWorld.Questions(0, 24).Select(q => JsonSerializer.SerializeToNode(q)!).Select(q => (object)new { question = q["question"], answer = answer(q["answer"]!.GetValue<string>()) }))], ("base", "../well-taught/output")));
         var free = Free("free-answers", a => a, new { task = "few_shot", format = "chat", max_new_tokens = 8 });
-        Assert.True(free["exact_match"]!.GetValue<double>() > 0.25, free.ToJsonString());
+        Assert.True(free["exact_match"]!.GetValue<double>() > 0.5, free.ToJsonString());
         var marked = Free("marked-answers", a => a.Split(' ')[1], new { task = "few_shot", format = "chat", max_new_tokens = 8, chain_of_thought = true, answer_marker = " " });
-        Assert.True(marked["exact_match"]!.GetValue<double>() > 0.25, marked.ToJsonString());
+        Assert.True(marked["exact_match"]!.GetValue<double>() > 0.5, marked.ToJsonString());
         Assert.True(marked["answered"]!.GetValue<double>() > 0.9, marked.ToJsonString());
     }
 

@@ -19,7 +19,7 @@ sealed unsafe class PackedLinear : IDisposable
     public const int Panel = 64;
 
     // A piece of work below this many products is not worth handing to another thread.
-    const long WorthSharing = 96_000;
+    const long WorthSharing = 40_000;
 
     readonly Tensor memory;
     readonly float[] bias;

@@ -141,7 +141,7 @@ public static partial class LibTorch
         try
         {
             // Environment.SetEnvironmentVariable does not reach the C environment that libgomp reads.
-            if (Environment.GetEnvironmentVariable("OMP_WAIT_POLICY") is null) _ = SetEnv("GOMP_SPINCOUNT", "20000", 0);
+            if (Environment.GetEnvironmentVariable("OMP_WAIT_POLICY") is null) _ = SetEnv("GOMP_SPINCOUNT", "2000", 0);
             // oneDNN, which multiplies in bfloat16, keeps a compiled kernel for each of the last 1,024 shapes: hundreds of megabytes where lengths vary.
             _ = SetEnv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64", 0);
         }
