@@ -38,6 +38,9 @@ public sealed record Generated(int[] Tokens, float[] LogProbabilities, FinishRea
 /// <summary>Continues prompts in a batch, with keys and values cached; what a row draws depends neither on its neighbours nor on when it began.</summary>
 public static class BatchGenerator
 {
+    /// <summary>Most tokens of prompts that the kernels for steps read faster than libtorch does.</summary>
+    internal const int ShortPrompts = 64;
+
     /// <summary>Continues every prompt by up to <paramref name="maxNewTokens"/> tokens.</summary>
     /// <param name="model">The policy.</param>
     /// <param name="prompts">Token ids of each prompt, at least one token each.</param>
@@ -83,7 +86,7 @@ public static class BatchGenerator
         var config = model.Config;
         // The last token chosen is never read.
         using var cache = new DecodeCache(config, slots, rows.Max(r => r.Prompt.Length + r.Limit - 1));
-        using var step = new DecodeStep(model, cache, slots);
+        using var step = new DecodeStep(model, cache, Math.Max(slots, ShortPrompts));
         var samplers = Enumerable.Range(0, Math.Min(slots, get_num_threads())).Select(_ => new Sampler(config.VocabularySize, sampling)).ToArray();
 
         var waiting = new Queue<Row>(rows);
@@ -93,7 +96,7 @@ public static class BatchGenerator
         {
             cancellation.ThrowIfCancellationRequested();
             // Reading prompts is cheaper for several together, so a few places may stay empty for a while.
-            if (waiting.Count > 0 && (live.Count == 0 || free.Count * 8 >= slots)) Admit(model, waiting, free, live, cache);
+            if (waiting.Count > 0 && (live.Count == 0 || free.Count * 8 >= slots)) Admit(model, waiting, free, live, cache, step);
             step.Run([.. live.Select(r => r.Last)], [.. live.Select(r => r.Slot)]);
             Workers.Run(samplers.Length, piece =>
             {
@@ -104,8 +107,8 @@ public static class BatchGenerator
         }
     }
 
-    /// <summary>Lets waiting rows into the free slots. Their prompts are read by libtorch but for the last token, which is their first step.</summary>
-    static void Admit(CausalLm model, Queue<Row> waiting, Stack<int> free, List<Row> live, DecodeCache cache)
+    /// <summary>Lets waiting rows into the free slots. Their prompts are read but for the last token, which is their first step: few tokens as steps are taken, more by libtorch.</summary>
+    internal static void Admit(CausalLm model, Queue<Row> waiting, Stack<int> free, List<Row> live, DecodeCache cache, DecodeStep step)
     {
         const int TokensAtOnce = 4096;
         var admitted = new List<Row>();
@@ -118,6 +121,13 @@ public static class BatchGenerator
         live.AddRange(admitted);
         // Several answers to one prompt read it once.
         var distinct = admitted.Where(r => r.Prompt.Length > 1).GroupBy(r => r.Prompt).OrderBy(g => g.Key.Length).ToList();
+        // Angles that follow the length of a text are those of the whole prompt, which a pass over all of it knows.
+        if (distinct.Sum(g => g.Key.Length - 1) <= ShortPrompts && distinct.All(g => g.Count() == 1) && model.Body.Rotary is not { FollowsLength: true })
+        {
+            if (distinct.Count > 0)
+                step.Run([.. distinct.SelectMany(g => g.Key[..^1])], [.. distinct.SelectMany(g => Enumerable.Repeat(g.First().Slot, g.Key.Length - 1))], wantLogits: false);
+            return;
+        }
         for (var from = 0; from < distinct.Count;)
         {
             var count = 1;

@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 namespace Labeling.Training.Generation;
 
 /// <summary>
-/// The decoder of <see cref="Decoder"/> for one token of each of several rows, in kernels of its own: libtorch takes
+/// The decoder of <see cref="Decoder"/> for a few tokens, one of each of several rows or several of a short prompt, in kernels of its own: libtorch takes
 /// hundreds of calls and reads the weights at a third of the memory's speed for the same result. A row's logits do not depend on the other rows.
 /// </summary>
 sealed unsafe class DecodeStep : IDisposable
@@ -24,7 +24,7 @@ sealed unsafe class DecodeStep : IDisposable
     /// <summary>Copies the model's weights as they are now.</summary>
     /// <param name="model">The model.</param>
     /// <param name="cache">Keys and values; extended by one token per row and step.</param>
-    /// <param name="rows">Most rows of a step.</param>
+    /// <param name="rows">Most tokens of a step.</param>
     public DecodeStep(CausalLm model, DecodeCache cache, int rows)
     {
         (config, body, this.cache) = (model.Config, model.Body, cache);
@@ -54,13 +54,15 @@ sealed unsafe class DecodeStep : IDisposable
     /// <summary>Logits of a row of the last step, [vocabulary]; valid until the next.</summary>
     public ReadOnlySpan<float> Logits(int row) => new(logits + (long)row * head.Stride, config.VocabularySize);
 
-    /// <summary>Reads one token per row and calculates the logits of the next.</summary>
+    /// <summary>Reads tokens and calculates the logits of each one's next.</summary>
     /// <param name="tokens">The tokens.</param>
-    /// <param name="slots">The cache's slot of each row.</param>
-    public void Run(int[] tokens, int[] slots)
+    /// <param name="slots">The cache's slot of each; one that occurs again goes on in its row.</param>
+    /// <param name="wantLogits">Whether they are needed; a prompt's first tokens are read for their keys and values alone.</param>
+    public void Run(int[] tokens, int[] slots, bool wantLogits = true)
     {
         var rows = tokens.Length;
-        Embed(tokens, slots);
+        var positions = Positions(slots);
+        Embed(tokens, positions);
         for (var i = 0; i < layers.Length; i++)
         {
             var (layer, index) = (layers[i], i);
@@ -72,7 +74,7 @@ sealed unsafe class DecodeStep : IDisposable
             }
             if (config.ParallelResidual) Norm(layer.Block.FeedForwardNorm, x, second, rows);
             layer.QueryKeyValue.Apply(input, width, rows, heads);
-            Attend(layer, index, slots);
+            Attend(layer, index, slots, positions);
             layer.Output.Apply(attended, config.Heads * config.HeadSize, rows, x, add: true);
             if (!config.PreNorm) Norm(layer.Block.AttentionNorm, x, x, rows);
 
@@ -80,6 +82,8 @@ sealed unsafe class DecodeStep : IDisposable
             FeedForward(layer, config.PreNorm ? second : x, rows);
             if (!config.PreNorm) Norm(layer.Block.FeedForwardNorm, x, x, rows);
         }
+        foreach (var slot in slots) cache.Lengths[slot]++;
+        if (!wantLogits) return;
         var last = x;
         if (body.FinalNorm is { } norm)
         {
@@ -95,10 +99,15 @@ sealed unsafe class DecodeStep : IDisposable
             projectOut.Apply(last, width, rows, second);
             head.Apply(second, projectOut.Stride, rows, logits);
         }
-        foreach (var slot in slots) cache.Lengths[slot]++;
     }
 
-    void Embed(int[] tokens, int[] slots)
+    int[] Positions(int[] slots)
+    {
+        var next = (int[])cache.Lengths.Clone();
+        return [.. slots.Select(slot => next[slot]++)];
+    }
+
+    void Embed(int[] tokens, int[] positions)
     {
         var size = config.OutputSize;
         var stride = PackedLinear.Padded(size);
@@ -107,10 +116,10 @@ sealed unsafe class DecodeStep : IDisposable
         for (var r = 0; r < tokens.Length; r++)
             new ReadOnlySpan<float>(table + (long)tokens[r] * size, size).CopyTo(new Span<float>(target + (long)r * stride, size));
         projectIn?.Apply(second, stride, tokens.Length, x);
-        if (body.PositionEmbedding is { } positions)
+        if (body.PositionEmbedding is { } embedding)
         {
             for (var r = 0; r < tokens.Length; r++)
-                VectorMath.Add(x + (long)r * width, Pointer(positions) + (long)(cache.Lengths[slots[r]] + body.PositionOffset) * config.HiddenSize, config.HiddenSize);
+                VectorMath.Add(x + (long)r * width, Pointer(embedding) + (long)(positions[r] + body.PositionOffset) * config.HiddenSize, config.HiddenSize);
         }
         if (body.EmbeddingNorm is { } norm) Norm(norm, x, x, tokens.Length);
     }
@@ -130,7 +139,7 @@ sealed unsafe class DecodeStep : IDisposable
         layer.Down.Apply(wide, layer.Up.Stride, rows, x, add: true);
     }
 
-    void Attend(Layer layer, int index, int[] slots)
+    void Attend(Layer layer, int index, int[] slots, int[] positions)
     {
         var perKey = config.Heads / config.KeyValueHeads;
         var size = config.HeadSize;
@@ -138,24 +147,44 @@ sealed unsafe class DecodeStep : IDisposable
         var scale = (float)(1 / Math.Sqrt(size));
         // Queries, keys and values stand one after the other, or head by head.
         var (step, keys, values) = body.InterleavedHeads ? (3 * size, size, 2 * size) : (size, config.Heads * size, (config.Heads + config.KeyValueHeads) * size);
-        Share(slots.Length * config.KeyValueHeads, perKey * size * (cache.Lengths[slots[0]] + 8) * 2, item =>
+        var items = slots.Length * config.KeyValueHeads;
+        var cost = perKey * size * (positions[0] + 8) * 2;
+        if (slots.Distinct().Count() == slots.Length)
+        {
+            Share(items, cost, item =>
+            {
+                Keep(item);
+                Mix(item);
+            });
+            return;
+        }
+        // A token sees those before it, whose keys another thread may be about to write.
+        Share(items, size * 32, Keep);
+        Share(items, cost, Mix);
+
+        void Keep(int item)
         {
             var (r, keyHead) = (item / config.KeyValueHeads, item % config.KeyValueHeads);
-            var slot = slots[r];
             var row = heads + (long)r * stride;
-            var position = cache.Lengths[slot];
-            Prepare(layer.Block.KeyNorm, row + keys + keyHead * step, position);
-            cache.Put(index, slot, keyHead, position, row + keys + keyHead * step, row + values + keyHead * step);
+            Prepare(layer.Block.KeyNorm, row + keys + keyHead * step, positions[r]);
+            cache.Put(index, slots[r], keyHead, positions[r], row + keys + keyHead * step, row + values + keyHead * step);
+        }
+
+        void Mix(int item)
+        {
+            var (r, keyHead) = (item / config.KeyValueHeads, item % config.KeyValueHeads);
+            var row = heads + (long)r * stride;
+            var position = positions[r];
             var from = config.SlidingWindow is { } window ? Math.Max(0, position + 1 - window) : 0;
             for (var h = keyHead * perKey; h < (keyHead + 1) * perKey; h++)
             {
                 var query = row + h * step;
                 Prepare(layer.Block.QueryNorm, query, position);
                 for (var d = 0; d < size; d++) query[d] *= scale;
-                cache.Attend(index, slot, keyHead, from, position + 1, query, body.AlibiSlopes?[h] ?? 0,
+                cache.Attend(index, slots[r], keyHead, from, position + 1, query, body.AlibiSlopes?[h] ?? 0,
                     scores + ((long)r * config.Heads + h) * cache.Capacity, attended + ((long)r * config.Heads + h) * size);
             }
-        });
+        }
     }
 
     /// <summary>Norm and rotation of one head's query or key.</summary>

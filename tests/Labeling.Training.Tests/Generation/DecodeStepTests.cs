@@ -48,7 +48,7 @@ public sealed class DecodeStepTests
         Check("dynamic", dynamic);
     }
 
-    /// <summary>Rows of 22 tokens; the first few are taken over from libtorch's cache, as many as the row's number.</summary>
+    /// <summary>Rows of 22 tokens; the first few are taken over from libtorch's cache, as many as the row's number. Then again by several tokens at once.</summary>
     static void Check(string name, CausalLm model)
     {
         const int Rows = 3, Time = 22;
@@ -56,7 +56,7 @@ public sealed class DecodeStepTests
         var tokens = ids.data<long>().ToArray();
         var expected = model.Logits(model.Hidden(ids));
         using var cache = new DecodeCache(model.Config, Rows + 1, Time);
-        using var step = new DecodeStep(model, cache, Rows);
+        using var step = new DecodeStep(model, cache, Rows * Time);
         using var past = new KeyValueCache(model.Config, Rows, Time);
         model.Hidden(ids, null, past);
         // Slots in another order than rows.
@@ -71,6 +71,22 @@ public sealed class DecodeStepTests
                 var got = step.Logits(r);
                 for (var i = 0; i < wanted.Length; i++) Assert.True(MathF.Abs(wanted[i] - got[i]) < 1e-4, $"{name}, row {r}, step {t}: {got[i]} instead of {wanted[i]}");
             }
+        }
+
+        // The same rows again, several tokens of each at once: dynamic frequencies are those of a whole pass, which a step does not know.
+        if (model.Body.Rotary is { FollowsLength: true }) return;
+        Array.Clear(cache.Lengths);
+        foreach (var (from, count, logits) in new[] { (0, 9, false), (9, 7, true), (16, 6, true) })
+        {
+            step.Run([.. Enumerable.Range(0, Rows).SelectMany(r => Enumerable.Range(from, count).Select(t => (int)tokens[r * Time + t]))],
+                [.. slots.SelectMany(slot => Enumerable.Repeat(slot, count))], logits);
+            for (var r = 0; logits && r < Rows; r++)
+                for (var t = 0; t < count; t++)
+                {
+                    var wanted = expected[r, from + t].data<float>().ToArray();
+                    var got = step.Logits(r * count + t);
+                    for (var i = 0; i < wanted.Length; i++) Assert.True(MathF.Abs(wanted[i] - got[i]) < 1e-4, $"{name}, row {r}, token {from + t} of several: {got[i]} instead of {wanted[i]}");
+                }
         }
     }
 }
