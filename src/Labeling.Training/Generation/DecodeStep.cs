@@ -62,6 +62,7 @@ sealed unsafe class DecodeStep : IDisposable
     {
         var rows = tokens.Length;
         var positions = Positions(slots);
+        var apart = slots.Distinct().Count() == slots.Length;
         Embed(tokens, positions);
         for (var i = 0; i < layers.Length; i++)
         {
@@ -74,7 +75,7 @@ sealed unsafe class DecodeStep : IDisposable
             }
             if (config.ParallelResidual) Norm(layer.Block.FeedForwardNorm, x, second, rows);
             layer.QueryKeyValue.Apply(input, width, rows, heads);
-            Attend(layer, index, slots, positions);
+            Attend(layer, index, slots, positions, apart);
             layer.Output.Apply(attended, config.Heads * config.HeadSize, rows, x, add: true);
             if (!config.PreNorm) Norm(layer.Block.AttentionNorm, x, x, rows);
 
@@ -139,7 +140,12 @@ sealed unsafe class DecodeStep : IDisposable
         layer.Down.Apply(wide, layer.Up.Stride, rows, x, add: true);
     }
 
-    void Attend(Layer layer, int index, int[] slots, int[] positions)
+    /// <param name="layer">The layer.</param>
+    /// <param name="index">Its number.</param>
+    /// <param name="slots">The cache's slot of each token.</param>
+    /// <param name="positions">Position of each token.</param>
+    /// <param name="apart">No two tokens are of the same row.</param>
+    void Attend(Layer layer, int index, int[] slots, int[] positions, bool apart)
     {
         var perKey = config.Heads / config.KeyValueHeads;
         var size = config.HeadSize;
@@ -149,7 +155,7 @@ sealed unsafe class DecodeStep : IDisposable
         var (step, keys, values) = body.InterleavedHeads ? (3 * size, size, 2 * size) : (size, config.Heads * size, (config.Heads + config.KeyValueHeads) * size);
         var items = slots.Length * config.KeyValueHeads;
         var cost = perKey * size * (positions[0] + 8) * 2;
-        if (slots.Distinct().Count() == slots.Length)
+        if (apart)
         {
             Share(items, cost, item =>
             {

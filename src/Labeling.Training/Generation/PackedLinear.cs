@@ -173,11 +173,8 @@ readonly unsafe struct BFloat16Row : IStored
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Load(byte* row, out Vector512<float> a, out Vector512<float> b, out Vector512<float> c, out Vector512<float> d)
     {
-        var p = (uint*)row;
-        var (first, second) = (Vector512.Load(p), Vector512.Load(p + 16));
-        var high = Vector512.Create(0xFFFF0000);
-        (a, b) = ((first << 16).AsSingle(), (first & high).AsSingle());
-        (c, d) = ((second << 16).AsSingle(), (second & high).AsSingle());
+        (a, b) = BFloat16Format.Load(row);
+        (c, d) = BFloat16Format.Load(row + RowBytes / 2);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
