@@ -41,9 +41,19 @@ sealed class Linear(string name, Tensor weight, Tensor? bias, bool transposed = 
     Tensor Frozen(Tensor x)
     {
         var own = weight.to_type(x.dtype);
-        // Rows in two dimensions: given three, libtorch adds the bias in a pass of its own.
-        return F.linear(x.reshape(-1, Inputs), transposed ? own.t() : own, bias?.to_type(x.dtype)).view([.. x.shape[..^1], Outputs]);
+        return Rows(x, transposed ? own.t() : own, bias?.to_type(x.dtype));
     }
+
+    /// <summary>
+    /// x·Wᵀ + b for x of any number of dimensions, calculated in two: given three, libtorch adds the bias in a pass of its own, and takes a product
+    /// per row where they do not follow each other in memory.
+    /// </summary>
+    /// <param name="x">[..., in].</param>
+    /// <param name="weight">[out, in].</param>
+    /// <param name="bias">[out], or null.</param>
+    /// <returns>[..., out].</returns>
+    public static Tensor Rows(Tensor x, Tensor weight, Tensor? bias = null) =>
+        F.linear(x.reshape(-1, x.shape[^1]), weight, bias).view([.. x.shape[..^1], weight.shape[0]]);
 }
 
 /// <summary>Layer norm, or RMS norm where there is no bias (Zhang and Sennrich 2019, arXiv 1910.07467).</summary>

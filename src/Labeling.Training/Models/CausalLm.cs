@@ -1,6 +1,5 @@
 using Labeling.Training.Checkpoints;
 using static TorchSharp.torch;
-using F = TorchSharp.torch.nn.functional;
 
 namespace Labeling.Training.Models;
 
@@ -156,8 +155,7 @@ public sealed class CausalLm : IDisposable
     public Tensor Logits(Tensor hidden) => HeadOutput(hidden).to_type(ScalarType.Float32);
 
     /// <summary>The same in the number type of the hidden states.</summary>
-    internal Tensor HeadOutput(Tensor hidden) =>
-        F.linear(hidden.reshape(-1, hidden.shape[^1]), head.to_type(hidden.dtype)).view([.. hidden.shape[..^1], head.shape[0]]);
+    internal Tensor HeadOutput(Tensor hidden) => Linear.Rows(hidden, head.to_type(hidden.dtype));
 
     /// <summary>
     /// Saves a complete Hugging Face folder: config.json, generation_config.json, model.safetensors and, when a source is given, its
