@@ -51,6 +51,11 @@ public sealed class BatchPlan
     /// </summary>
     public static int SizeFor(int? given, int rows, int epochs, int paper) => given ?? (int)Math.Clamp((long)rows * epochs / 100, Math.Min(4, paper), paper);
 
+    /// <summary>The parts of a batch that are computed at once; a step adds up their gradients.</summary>
+    /// <param name="batch">What the step learns from.</param>
+    /// <param name="size">Most of a part; 0 for all at once.</param>
+    public static IEnumerable<T[]> MicroBatches<T>(IReadOnlyCollection<T> batch, int size) => batch.Chunk(size > 0 ? size : batch.Count);
+
     private int[][] Order(int epoch)
     {
         var order = Seeds.Permutation(lengths.Count, Seeds.Derive(seed, epoch, 0));

@@ -23,33 +23,9 @@ internal static class GroupPolicyLearning
     /// <returns>Means over all minibatches, by metric name.</returns>
     /// <exception cref="NonFiniteException">A loss is not finite; no step was taken with it.</exception>
     /// <exception cref="SelfCheckException">The first minibatch does not have ratio 1; no step was taken.</exception>
-    public static Dictionary<string, double> Learn(IReadOnlyList<Rollout> rollouts, CausalLm policy, AdamW optimizer, GroupPolicyHyperparameters settings, double learningRate, int padId, long seed, int step, PhaseTimes times)
-    {
-        var sums = new Dictionary<string, double>();
-        var steps = 0;
-        var size = (rollouts.Count + settings.NumMinibatches - 1) / settings.NumMinibatches;
-        for (var iteration = 0; iteration < settings.NumIterations; iteration++)
-        {
-            foreach (var indices in Seeds.Permutation(rollouts.Count, Seeds.Derive(seed, iteration)).Chunk(size))
-            {
-                var numbers = Accumulate([.. indices.Select(i => rollouts[i])], policy, settings, padId, step);
-                if (steps == 0)
-                {
-                    PpoChecks.FirstMinibatch(numbers["val/ratio"], numbers["policy/approxkl_avg"], step);
-                }
-                times.Mark("learn");
-                numbers["grad_norm"] = optimizer.Step(learningRate);
-                times.Mark("optimize");
-                steps++;
-                foreach (var (name, number) in numbers)
-                {
-                    sums[name] = sums.GetValueOrDefault(name) + number;
-                }
-            }
-        }
-        times.Mark("learn");
-        return sums.ToDictionary(s => s.Key, s => s.Value / steps);
-    }
+    public static Dictionary<string, double> Learn(IReadOnlyList<Rollout> rollouts, CausalLm policy, AdamW optimizer, GroupPolicyHyperparameters settings, double learningRate, int padId, long seed, int step, PhaseTimes times) =>
+        Minibatches.Learn(rollouts, settings.NumMinibatches, settings.NumIterations, seed, step, times,
+            minibatch => Accumulate(minibatch, policy, settings, padId, step), numbers => numbers["grad_norm"] = optimizer.Step(learningRate));
 
     /// <summary>
     /// Adds up the gradients of a minibatch's loss, micro-batch by micro-batch. Each counts by its share of the minibatch's tokens, so the sum is the
@@ -59,7 +35,7 @@ internal static class GroupPolicyLearning
     {
         double tokens = minibatch.Sum(r => r.Response.Length);
         var numbers = new Dictionary<string, double>();
-        foreach (var batch in minibatch.Chunk(settings.MicroBatchSize > 0 ? settings.MicroBatchSize : minibatch.Count))
+        foreach (var batch in BatchPlan.MicroBatches(minibatch, settings.MicroBatchSize))
         {
             using var scope = NewDisposeScope();
             var share = batch.Sum(r => r.Response.Length) / tokens;

@@ -9,7 +9,7 @@ namespace Labeling.Training.Ppo;
 /// <summary>The two models that PPO trains, each with its optimizer.</summary>
 internal sealed record Learners(CausalLm Policy, AdamW PolicyOptimizer, ValueModel Value, AdamW ValueOptimizer);
 
-/// <summary>Learns from one batch of answers: every epoch in a new order, minibatch by minibatch, one step of each optimizer per minibatch.</summary>
+/// <summary>Learns from one batch of answers, with one step of each optimizer per minibatch.</summary>
 internal static class PpoLearning
 {
     /// <summary>Learns from a batch.</summary>
@@ -28,36 +28,22 @@ internal static class PpoLearning
     public static Dictionary<string, double> Learn(IReadOnlyList<Rollout> rollouts, Learners models, PpoHyperparameters settings,
         (double Policy, double Value) learningRate, Func<int, int, List<Sequence>>? ptx, int padId, long seed, int step, PhaseTimes times)
     {
-        var sums = new Dictionary<string, double>();
-        var (steps, drawn) = (0, 0);
-        var size = (rollouts.Count + settings.NumMinibatches - 1) / settings.NumMinibatches;
-        for (var epoch = 0; epoch < settings.PpoEpochs; epoch++)
+        var drawn = 0;
+        return Minibatches.Learn(rollouts, settings.NumMinibatches, settings.PpoEpochs, seed, step, times, minibatch =>
         {
-            foreach (var indices in Seeds.Permutation(rollouts.Count, Seeds.Derive(seed, epoch)).Chunk(size))
+            var numbers = Accumulate(minibatch, models, settings, padId, step);
+            if (ptx is not null)
             {
-                var numbers = Accumulate([.. indices.Select(i => rollouts[i])], models, settings, padId, step);
-                if (steps == 0)
-                {
-                    PpoChecks.FirstMinibatch(numbers["val/ratio"], numbers["policy/approxkl_avg"], step);
-                }
-                if (ptx is not null)
-                {
-                    var examples = ptx(drawn, indices.Length * settings.PtxExamplesPerEpisode);
-                    drawn += examples.Count;
-                    numbers["loss/ptx_avg"] = AccumulatePtx(examples, models.Policy, settings, padId, step);
-                }
-                times.Mark("learn");
-                numbers["policy/grad_norm"] = models.PolicyOptimizer.Step(learningRate.Policy);
-                numbers["val/grad_norm"] = models.ValueOptimizer.Step(learningRate.Value);
-                times.Mark("optimize");
-                steps++;
-                foreach (var (name, number) in numbers)
-                {
-                    sums[name] = sums.GetValueOrDefault(name) + number;
-                }
+                var examples = ptx(drawn, minibatch.Count * settings.PtxExamplesPerEpisode);
+                drawn += examples.Count;
+                numbers["loss/ptx_avg"] = AccumulatePtx(examples, models.Policy, settings, padId, step);
             }
-        }
-        return sums.ToDictionary(s => s.Key, s => s.Value / steps);
+            return numbers;
+        }, numbers =>
+        {
+            numbers["policy/grad_norm"] = models.PolicyOptimizer.Step(learningRate.Policy);
+            numbers["val/grad_norm"] = models.ValueOptimizer.Step(learningRate.Value);
+        });
     }
 
     /// <summary>
@@ -69,7 +55,7 @@ internal static class PpoLearning
         double tokens = minibatch.Sum(r => r.Response.Length);
         var numbers = new Dictionary<string, double>();
         var ratios = new List<(double Share, double Mean, double Variance)>();
-        foreach (var batch in minibatch.Chunk(Size(settings, minibatch.Count)))
+        foreach (var batch in BatchPlan.MicroBatches(minibatch, settings.MicroBatchSize))
         {
             using var scope = NewDisposeScope();
             var share = batch.Sum(r => r.Response.Length) / tokens;
@@ -105,7 +91,7 @@ internal static class PpoLearning
     {
         double tokens = examples.Sum(e => e.Supervised);
         double mean = 0;
-        foreach (var batch in examples.Chunk(Size(settings, examples.Count)))
+        foreach (var batch in BatchPlan.MicroBatches(examples, settings.MicroBatchSize))
         {
             using var scope = NewDisposeScope();
             var share = batch.Sum(e => e.Supervised) / tokens;
@@ -114,8 +100,6 @@ internal static class PpoLearning
         }
         return mean;
     }
-
-    private static int Size(PpoHyperparameters settings, int all) => settings.MicroBatchSize > 0 ? settings.MicroBatchSize : all;
 
     /// <summary>Mean entropy of the next-token distributions, nats.</summary>
     internal static double Entropy(Tensor logits, double temperature)

@@ -149,7 +149,7 @@ public static class PretrainStage
                 var batch = batchOf(step);
                 double targets = batch.Sum(s => s.Supervised);
                 double loss = 0;
-                foreach (var part in batch.Chunk(settings.MicroBatchSize > 0 ? settings.MicroBatchSize : batch.Count))
+                foreach (var part in BatchPlan.MicroBatches(batch, settings.MicroBatchSize))
                 {
                     using var inner = NewDisposeScope();
                     var share = part.Sum(s => s.Supervised) / targets;

@@ -79,7 +79,7 @@ internal sealed class RewardTraining : IDisposable
     {
         var loss = 0.0;
         var scores = new List<Tensor>();
-        foreach (var (micro, part) in batch.Chunk(settings.MicroBatchSize > 0 ? settings.MicroBatchSize : batch.Count).Index())
+        foreach (var (micro, part) in BatchPlan.MicroBatches(batch, settings.MicroBatchSize).Index())
         {
             using var scope = NewDisposeScope();
             using var dropout = new Dropout(settings.Dropout, Seeds.Derive(seed, micro));

@@ -11,9 +11,6 @@ internal sealed class PhaseTimes
     private readonly Dictionary<string, double> seconds = [];
     private long last = Stopwatch.GetTimestamp();
 
-    /// <summary>Seconds since the report before, up to the last mark.</summary>
-    public double Total => seconds.Values.Sum();
-
     /// <summary>Everything since the last mark was this phase.</summary>
     public void Mark(string phase = "other")
     {
@@ -30,7 +27,7 @@ internal sealed class PhaseTimes
         {
             metrics["timing/" + phase] = time;
         }
-        metrics["timing/step"] = Total;
+        metrics["timing/step"] = seconds.Values.Sum();
         seconds.Clear();
     }
 }

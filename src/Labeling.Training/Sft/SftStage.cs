@@ -162,7 +162,7 @@ public static class SftStage
     {
         var supervised = (double)batch.Sum(s => s.Supervised);
         double loss = 0, accuracy = 0;
-        foreach (var (micro, rows) in batch.Chunk(settings.MicroBatchSize > 0 ? settings.MicroBatchSize : batch.Count).Index())
+        foreach (var (micro, rows) in BatchPlan.MicroBatches(batch, settings.MicroBatchSize).Index())
         {
             using var scope = NewDisposeScope();
             using var dropout = new Dropout(settings.Dropout, Seeds.Derive(seed, micro));
