@@ -91,8 +91,7 @@ public sealed class LabelingHost : IAsyncDisposable
         };
         await MigrateAsync(settings, cancellation);
         await PrepareForFirstPersonAsync(cancellation);
-        // Training processes inherit this: idle OpenMP threads soon sleep instead of spinning, which leaves the cores to the site.
-        Keep("worker", Programs.Worker, new(settings) { ["GOMP_SPINCOUNT"] = "2000" });
+        Keep("worker", Programs.Worker, settings);
         var web = Keep("web", Programs.Web, new(settings) { ["ASPNETCORE_URLS"] = Address });
         await WaitUntilReadyAsync(web, cancellation);
     }

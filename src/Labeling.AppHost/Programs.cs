@@ -14,8 +14,7 @@ internal static class Programs
     public static Launch Launch(string project, IReadOnlyDictionary<string, string?> environment) => Launch(project, project, environment);
 
     /// <summary>Starts the trainer with arguments of its own.</summary>
-    public static Launch Trainer(IReadOnlyDictionary<string, string?> environment, params string[] arguments) =>
-        Launch("Labeling.Training.Cli", "labeling-train", environment, arguments);
+    public static Launch Trainer(params string[] arguments) => Launch("Labeling.Training.Cli", "labeling-train", new Dictionary<string, string?>(), arguments);
 
     private static Launch Launch(string project, string program, IReadOnlyDictionary<string, string?> environment, params string[] arguments)
     {

@@ -1,4 +1,3 @@
 using Labeling.Training.Cli;
 
-ThreadWaiting.PreferSleeping();
 return CommandLine.Build().Parse(args).Invoke();

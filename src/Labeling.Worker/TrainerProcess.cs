@@ -52,8 +52,6 @@ internal sealed class TrainerProcess : IDisposable
         };
         foreach (var argument in command.Skip(1).Concat([stage, "--run", folder]))
             start.ArgumentList.Add(argument);
-        // OpenMP's threads otherwise burn a core each while they wait.
-        start.Environment["GOMP_SPINCOUNT"] = "2000";
         start.Environment["LABELING_TRAIN_LIFELINE"] = "stdin";
         return new(Process.Start(start) ?? throw new InvalidOperationException($"{command[0]} did not start."), log);
     }

@@ -23,7 +23,7 @@ internal static class TrainerRun
         await OrphanedTrainer.EndAsync(folder, log, cancellation);
         Dictionary<string, object> run = new(spec) { ["schema"] = 1, ["run_id"] = $"starter-{stage}", ["stage"] = stage };
         await File.WriteAllTextAsync(Path.Combine(folder, "run.json"), JsonSerializer.Serialize(run, Readable), cancellation);
-        Launch launch = Programs.Trainer(new Dictionary<string, string?> { ["GOMP_SPINCOUNT"] = "2000" }, stage, "--run", folder);
+        Launch launch = Programs.Trainer(stage, "--run", folder);
         await using ChildProcess trainer = ChildProcess.Start(launch, guard, isDatabase: false, log);
         await ((Task)trainer.Exited).WaitAsync(cancellation).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         if (cancellation.IsCancellationRequested)
