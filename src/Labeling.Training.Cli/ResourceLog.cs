@@ -8,11 +8,12 @@ namespace Labeling.Training.Cli;
 /// What the process holds after each step, as JSON lines: step, time, resident_mb (all of it, in MiB), managed_mb (the share of .NET's heap) and live_tensors. Shows what
 /// grows in a long run. To be told of progress by the training thread, whose tensors it counts.
 /// </summary>
+/// <exception cref="BadInputException">The file cannot be written.</exception>
 internal sealed class ResourceLog(string path) : IDisposable
 {
     private const double Mebibyte = 1 << 20;
 
-    private readonly StreamWriter writer = new(path);
+    private readonly StreamWriter writer = Open(path);
     private int last;
 
     public void After(RunProgress progress)
@@ -33,4 +34,16 @@ internal sealed class ResourceLog(string path) : IDisposable
     }
 
     public void Dispose() => writer.Dispose();
+
+    private static StreamWriter Open(string path)
+    {
+        try
+        {
+            return new StreamWriter(path);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new BadInputException($"--resources: {e.Message} Name a file that can be written.", e);
+        }
+    }
 }

@@ -59,6 +59,16 @@ public class CommandLineTests(TinyWorld world)
     }
 
     [Fact]
+    public void A_resources_file_that_cannot_be_written_is_named_by_its_option()
+    {
+        var run = world.Sft("sft-resources-nowhere");
+        var (code, _, error) = TrainerProcess.Run("sft", "--run", run, "--resources", Path.Combine(run, "nowhere", "resources.jsonl"));
+        Assert.Equal(2, code);
+        Assert.Contains("--resources", error, StringComparison.Ordinal);
+        Assert.Contains("nowhere", error, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Check_reports_by_exit_code()
     {
         var golden = Path.Combine(Path.GetDirectoryName(ThisFile())!, "..", "Labeling.Training.Tests", "Golden");
