@@ -30,10 +30,12 @@ internal static class NextTokenLoss
             using var scope = NewDisposeScope();
             var length = Math.Min(size, count - from);
             var part = count <= size ? hidden : hidden.narrow(0, from, length).detach().requires_grad_(true);
-            var logits = model.HeadOutput(part);
+            var padding = ProductSizes.Padded(hidden.dtype, (int)length) - length;
+            var logits = model.HeadOutput(padding == 0 ? part : F.pad(part, [0, 0, 0, padding]));
             // The head needs its inputs for its backward pass, not its output: the gradient takes the place of the logits.
             var gradient = logits.detach();
-            var (sum, choices) = CrossEntropy.Differentiate(gradient, targets.narrow(0, from, length), weight / count);
+            var (sum, choices) = CrossEntropy.Differentiate(gradient.narrow(0, 0, length), targets.narrow(0, from, length), weight / count);
+            if (padding > 0) gradient.narrow(0, length, padding).zero_();
             (loss, right) = (loss + sum, right + choices);
             logits.backward([gradient]);
             if (count > size) gradients.Add(part.grad!.MoveToOuterDisposeScope());

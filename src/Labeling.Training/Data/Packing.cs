@@ -32,7 +32,7 @@ internal static class Packing
     /// <summary>Hidden states that predict the supervised tokens [supervised, hidden], in the order of the rows and of the sequences in them.</summary>
     public static Tensor Hidden(CausalLm model, IReadOnlyList<List<Sequence>> rows, int padId, Dropout? dropout = null)
     {
-        var time = rows.Max(r => r.Sum(s => s.Ids.Length - 1));
+        var time = TokenBatch.Time(model, rows.Max(r => r.Sum(s => s.Ids.Length - 1)));
         var segments = new long[rows.Count * time];
         var positions = new List<long>();
         for (var r = 0; r < rows.Count; r++)
@@ -47,7 +47,7 @@ internal static class Packing
                 at += sequence.Ids.Length - 1;
             }
         }
-        var ids = TokenBatch.Ids([.. rows.Select(r => r.SelectMany(s => s.Ids.SkipLast(1)).ToArray())], padId);
+        var ids = TokenBatch.Ids([.. rows.Select(r => r.SelectMany(s => s.Ids.SkipLast(1)).ToArray())], padId, time);
         var hidden = model.Hidden(ids, segments: tensor(segments, [rows.Count, time]), dropout: dropout);
         return hidden.reshape(-1, hidden.shape[2]).index_select(0, tensor(positions.ToArray()));
     }

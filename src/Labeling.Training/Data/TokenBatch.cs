@@ -25,9 +25,11 @@ public readonly record struct Sequence(int[] Ids, int From)
 internal static class TokenBatch
 {
     /// <summary>Token ids, int64 [batch, longest].</summary>
-    public static Tensor Ids(IReadOnlyList<int[]> rows, int padId)
+    public static Tensor Ids(IReadOnlyList<int[]> rows, int padId) => Ids(rows, padId, rows.Max(r => r.Length));
+
+    /// <summary>Token ids, int64 [batch, time].</summary>
+    public static Tensor Ids(IReadOnlyList<int[]> rows, int padId, int time)
     {
-        var time = rows.Max(r => r.Length);
         var flat = new long[rows.Count * time];
         for (var r = 0; r < rows.Count; r++)
         {
@@ -57,11 +59,10 @@ internal static class TokenBatch
     /// <summary>
     /// Flat positions (row · (longest − 1) + t) in <see cref="Inputs"/> that predict the supervised tokens, i.e. one before each. int64 [supervised].
     /// </summary>
-    public static Tensor PredictingPositions(IReadOnlyList<Sequence> rows)
-    {
-        var time = rows.Max(r => r.Ids.Length) - 1;
-        return tensor(rows.SelectMany((row, r) => row.Predicted.Select(t => ((long)r * time) + t - 1)).ToArray());
-    }
+    public static Tensor PredictingPositions(IReadOnlyList<Sequence> rows) => PredictingPositions(rows, rows.Max(r => r.Ids.Length) - 1);
+
+    private static Tensor PredictingPositions(IReadOnlyList<Sequence> rows, int time) =>
+        tensor(rows.SelectMany((row, r) => row.Predicted.Select(t => ((long)r * time) + t - 1)).ToArray());
 
     /// <summary>The supervised tokens of all rows, one after the other. int64 [supervised].</summary>
     public static Tensor Targets(IReadOnlyList<Sequence> rows) =>
@@ -73,9 +74,13 @@ internal static class TokenBatch
     /// <summary>Hidden states that predict the supervised tokens. [supervised, hidden].</summary>
     public static Tensor Hidden(CausalLm model, IReadOnlyList<Sequence> rows, int padId, Dropout? dropout = null)
     {
-        var hidden = model.Hidden(Inputs(rows, padId), dropout: dropout);
-        return hidden.reshape(-1, hidden.shape[2]).index_select(0, PredictingPositions(rows));
+        var time = Time(model, rows.Max(r => r.Ids.Length) - 1);
+        var hidden = model.Hidden(Ids([.. rows.Select(r => r.Ids[..^1])], padId, time), dropout: dropout);
+        return hidden.reshape(-1, hidden.shape[2]).index_select(0, PredictingPositions(rows, time));
     }
+
+    /// <summary>Tokens that a row is padded to, where the longest has so many.</summary>
+    public static int Time(CausalLm model, int longest) => Math.Max(longest, Math.Min(ProductSizes.Padded(model.ComputeType, longest), model.Config.MaxPositions));
 
     /// <summary>Log-probability of each supervised token under softmax(logits / temperature). [supervised].</summary>
     public static Tensor LogProbs(Tensor logits, Tensor targets, double temperature = 1)

@@ -70,7 +70,8 @@ public static partial class LibTorch
             if (!File.Exists(path)) continue;
             try
             {
-                NativeLibrary.Load(path);
+                var handle = NativeLibrary.Load(path);
+                if (dependency == "libc10.so") TensorAllocator.Install(handle);
             }
             catch (DllNotFoundException e)
             {

@@ -4,10 +4,9 @@ using System.Runtime.InteropServices;
 namespace Labeling.Training.Native;
 
 /// <summary>
-/// Keeps glibc's heap fast and small under libtorch's load of large aligned blocks that come and go every step. Left alone, glibc hands
-/// most of them back to the system at once, and a third of a small model's step goes into the page faults of getting them again; kept in
-/// the heap, they fragment it (before glibc 2.38 a freed aligned block is not found again), and a process grows for ever. So: keep them, and
-/// return what is free whenever the process holds a hundredth more than its steps need.
+/// Keeps glibc's heap fast and small under libtorch's load of large blocks that come and go every step (<see cref="TensorAllocator"/>). Left alone, glibc hands
+/// most of them back to the system at once, and a third of a small model's step goes into the page faults of getting them again. So: keep them, and
+/// return what is free, fragments between blocks of many lengths, whenever the process holds a hundredth more than its steps need.
 /// </summary>
 static partial class NativeHeap
 {
@@ -18,7 +17,7 @@ static partial class NativeHeap
     const int Soon = 4;
 
     /// <summary>.NET would let garbage grow to a share of the processor's cache, tens of megabytes on a server.</summary>
-    const long GarbageBytes = 4 << 20;
+    const long GarbageBytes = 1 << 20;
 
     static bool active;
     static int calls;
@@ -65,7 +64,7 @@ static partial class NativeHeap
             needed = Math.Max(needed, resident);
             if (since < Soon) return;
             // What loading left, and what stays is where it will stay.
-            GC.Collect();
+            GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
         }
         else if (resident <= needed + (needed / 100))
         {
