@@ -64,23 +64,22 @@ sealed unsafe class DecodeStep : IDisposable
         var positions = Positions(slots);
         var apart = slots.Distinct().Count() == slots.Length;
         Embed(tokens, positions);
+        // Where the norm of the input is what attention and feed-forward add to, it takes the input's place.
+        var inPlace = config.NormedResidual || !config.PreNorm;
+        var forAttention = inPlace ? x : normed;
+        var forFeeding = inPlace ? x : second;
         for (var i = 0; i < layers.Length; i++)
         {
             var (layer, index) = (layers[i], i);
-            var input = x;
-            if (config.PreNorm)
-            {
-                Norm(layer.Block.AttentionNorm, x, normed, rows);
-                input = normed;
-            }
-            if (config.ParallelResidual) Norm(layer.Block.FeedForwardNorm, x, second, rows);
-            layer.QueryKeyValue.Apply(input, width, rows, heads);
+            if (config.PreNorm) Norm(layer.Block.AttentionNorm, x, forAttention, rows);
+            if (config.ParallelResidual) Norm(layer.Block.FeedForwardNorm, x, forFeeding, rows);
+            layer.QueryKeyValue.Apply(forAttention, width, rows, heads);
             Attend(layer, index, slots, positions, apart);
             layer.Output.Apply(attended, config.Heads * config.HeadSize, rows, x, add: true);
             if (!config.PreNorm) Norm(layer.Block.AttentionNorm, x, x, rows);
 
-            if (config.PreNorm && !config.ParallelResidual) Norm(layer.Block.FeedForwardNorm, x, second, rows);
-            FeedForward(layer, config.PreNorm ? second : x, rows);
+            if (config.PreNorm && !config.ParallelResidual) Norm(layer.Block.FeedForwardNorm, x, forFeeding, rows);
+            FeedForward(layer, forFeeding, rows);
             if (!config.PreNorm) Norm(layer.Block.FeedForwardNorm, x, x, rows);
         }
         foreach (var slot in slots) cache.Lengths[slot]++;
@@ -150,7 +149,7 @@ sealed unsafe class DecodeStep : IDisposable
         var perKey = config.Heads / config.KeyValueHeads;
         var size = config.HeadSize;
         var stride = layer.QueryKeyValue.Stride;
-        var scale = (float)(1 / Math.Sqrt(size));
+        var scale = (float)(config.ScoreFactor(index) / Math.Sqrt(size));
         // Queries, keys and values stand one after the other, or head by head.
         var (step, keys, values) = body.InterleavedHeads ? (3 * size, size, 2 * size) : (size, config.Heads * size, (config.Heads + config.KeyValueHeads) * size);
         var items = slots.Length * config.KeyValueHeads;

@@ -86,8 +86,10 @@ sealed class Decoder(ModelConfig config, Block[] blocks, Tensor tokenEmbedding)
             x = block.AttentionNorm.Apply(x + Attending(x));
             return block.FeedForwardNorm.Apply(x + Feeding(x));
         }
-        x = x + Attending(block.AttentionNorm.Apply(x));
-        return x + Feeding(block.FeedForwardNorm.Apply(x));
+        var normed = block.AttentionNorm.Apply(x);
+        x = (config.NormedResidual ? normed : x) + Attending(normed);
+        normed = block.FeedForwardNorm.Apply(x);
+        return (config.NormedResidual ? normed : x) + Feeding(normed);
     }
 
     Tensor Attend(Block block, int index, Tensor x, AttentionPlan plan, Rotary.Rotation? rotation, KeyValueCache? cache, Dropout? dropout)
@@ -97,6 +99,7 @@ sealed class Decoder(ModelConfig config, Block[] blocks, Tensor tokenEmbedding)
         if (block.QueryNorm is not null) query = block.QueryNorm.Apply(query);
         if (block.KeyNorm is not null) key = block.KeyNorm.Apply(key);
         if (rotation is not null) (query, key) = (rotation.Apply(query), rotation.Apply(key));
+        if (config.ScoreFactor(index) is var factor && factor != 1) query = query * factor;
         if (cache is not null) (key, value) = cache.Append(index, key, value);
         if (config.KeyValueHeads != config.Heads)
         {

@@ -75,6 +75,16 @@ public sealed record ModelConfig
     public bool ParallelResidual { get; init; }
     /// <summary>Norms stand before attention and feed-forward rather than after the residual sum.</summary>
     public bool PreNorm { get; init; } = true;
+    /// <summary>Attention and feed-forward add to the norm of their input rather than to the input (BLOOM's apply_residual_connection_post_layernorm).</summary>
+    public bool NormedResidual { get; init; }
+    /// <summary>Whether a norm stands after the last block of a model with <see cref="PreNorm"/> (not with OPT's _remove_final_layer_norm).</summary>
+    public bool FinalNorm { get; init; } = true;
+    /// <summary>Whether the norms have weights and biases (not with OPT's layer_norm_elementwise_affine false).</summary>
+    public bool NormWeights { get; init; } = true;
+    /// <summary>Whether attention scores are divided by the root of the head's width (GPT-2's scale_attn_weights).</summary>
+    public bool ScaleAttention { get; init; } = true;
+    /// <summary>Whether attention scores are divided by the layer's number, counted from 1 (GPT-2's scale_attn_by_inverse_layer_idx).</summary>
+    public bool ScaleAttentionByLayer { get; init; }
     /// <summary>Whether query, key and value projections have a bias.</summary>
     public bool QueryKeyValueBias { get; init; } = true;
     /// <summary>Whether the attention's output projection has a bias.</summary>
@@ -199,6 +209,9 @@ public sealed record ModelConfig
 
     /// <summary>Width of the rotated part of a head.</summary>
     internal int RotarySize => (int)(HeadSize * RotaryFraction);
+
+    /// <summary>What a layer's attention scores are multiplied by, beside 1/√(head size).</summary>
+    internal double ScoreFactor(int layer) => (ScaleAttention ? 1 : Math.Sqrt(HeadSize)) / (ScaleAttentionByLayer ? layer + 1 : 1);
 
     /// <summary>Width of the vectors the head multiplies.</summary>
     internal int OutputSize => EmbeddingSize ?? HiddenSize;

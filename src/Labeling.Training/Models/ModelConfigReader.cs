@@ -47,8 +47,6 @@ static class ModelConfigReader
 
     static ModelConfig Gpt2(Fields f)
     {
-        f.Refuse("scale_attn_weights", false);
-        f.Refuse("scale_attn_by_inverse_layer_idx", true);
         f.Refuse("add_cross_attention", true);
         var hidden = f.Int("n_embd", 768);
         var heads = f.Int("n_head", 12);
@@ -67,6 +65,9 @@ static class ModelConfigReader
             Activation = f.Activation("activation_function", "gelu_new"),
             TieWordEmbeddings = f.Flag("tie_word_embeddings", true),
             InitializerRange = f.Number("initializer_range", 0.02),
+            // reorder_and_upcast_attn, the third of these flags, is about the order of half-precision products and changes no value.
+            ScaleAttention = f.Flag("scale_attn_weights", true),
+            ScaleAttentionByLayer = f.Flag("scale_attn_by_inverse_layer_idx", false),
         };
     }
 
@@ -102,8 +103,6 @@ static class ModelConfigReader
 
     static ModelConfig Opt(Fields f)
     {
-        f.Refuse("_remove_final_layer_norm", true);
-        f.Refuse("layer_norm_elementwise_affine", false);
         var hidden = f.Int("hidden_size", 768);
         var heads = f.Int("num_attention_heads", 12);
         var embedding = f.OptionalInt("word_embed_proj_dim") ?? hidden;
@@ -123,6 +122,8 @@ static class ModelConfigReader
             TieWordEmbeddings = f.Flag("tie_word_embeddings", true),
             InitializerRange = f.Number("init_std", 0.02),
             PreNorm = f.Flag("do_layer_norm_before", true),
+            FinalNorm = !f.Flag("_remove_final_layer_norm", false),
+            NormWeights = f.Flag("layer_norm_elementwise_affine", true),
             QueryKeyValueBias = bias,
             AttentionOutputBias = bias,
             FeedForwardBias = bias,
@@ -132,7 +133,6 @@ static class ModelConfigReader
 
     static ModelConfig Bloom(Fields f)
     {
-        f.Refuse("apply_residual_connection_post_layernorm", true);
         var hidden = f.OptionalInt("n_embed") ?? f.Int("hidden_size", 64);
         var heads = f.OptionalInt("num_attention_heads") ?? f.Int("n_head", 8);
         return new ModelConfig
@@ -151,6 +151,7 @@ static class ModelConfigReader
             TieWordEmbeddings = f.Flag("tie_word_embeddings", true),
             InitializerRange = f.Number("initializer_range", 0.02),
             Positions = PositionKind.Alibi,
+            NormedResidual = f.Flag("apply_residual_connection_post_layernorm", false),
         };
     }
 
