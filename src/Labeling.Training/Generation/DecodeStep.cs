@@ -149,6 +149,7 @@ sealed unsafe class DecodeStep : IDisposable
         var perKey = config.Heads / config.KeyValueHeads;
         var size = config.HeadSize;
         var stride = layer.QueryKeyValue.Stride;
+        var window = config.WindowOf(index) ?? int.MaxValue;
         var scale = (float)(config.ScoreFactor(index) / Math.Sqrt(size));
         // Queries, keys and values stand one after the other, or head by head.
         var (step, keys, values) = body.InterleavedHeads ? (3 * size, size, 2 * size) : (size, config.Heads * size, (config.Heads + config.KeyValueHeads) * size);
@@ -180,7 +181,7 @@ sealed unsafe class DecodeStep : IDisposable
             var (r, keyHead) = (item / config.KeyValueHeads, item % config.KeyValueHeads);
             var row = heads + (long)r * stride;
             var position = positions[r];
-            var from = config.SlidingWindow is { } window ? Math.Max(0, position + 1 - window) : 0;
+            var from = Math.Max(0, position + 1 - window);
             for (var h = keyHead * perKey; h < (keyHead + 1) * perKey; h++)
             {
                 var query = row + h * step;

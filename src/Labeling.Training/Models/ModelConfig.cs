@@ -95,8 +95,10 @@ public sealed record ModelConfig
     public bool QueryKeyNorm { get; init; }
     /// <summary>Width of the token embedding where it differs from <see cref="HiddenSize"/> (OPT-350m); null otherwise.</summary>
     public int? EmbeddingSize { get; init; }
-    /// <summary>Attention sees only this many last tokens; null for all.</summary>
+    /// <summary>Attention sees only this many last tokens, its own included; null for all.</summary>
     public int? SlidingWindow { get; init; }
+    /// <summary>Which layers have the <see cref="SlidingWindow"/>, one entry for each; null for every layer.</summary>
+    public IReadOnlyList<bool>? WindowedLayers { get; init; }
     /// <summary>Token that begins a text.</summary>
     public int? BosTokenId { get; init; }
     /// <summary>Tokens that end a text; any of them stops generation.</summary>
@@ -205,10 +207,15 @@ public sealed record ModelConfig
         Require(Positions != PositionKind.Rotary || RotarySize % 2 == 0, "head_dim", HeadSize, "the rotated part must be even");
         Require(IntermediateSize > 0, "intermediate size", IntermediateSize, "it must be positive");
         Require(MaxPositions > 0, "max_position_embeddings", MaxPositions, "it must be positive");
+        Require(SlidingWindow is null or > 0, "sliding_window", SlidingWindow ?? 0, "it must be positive, or null for none");
+        Require(WindowedLayers is null || WindowedLayers.Count == Layers, "layer_types", $"a list of {WindowedLayers?.Count}", $"there are {Layers} layers");
     }
 
     /// <summary>Width of the rotated part of a head.</summary>
     internal int RotarySize => (int)(HeadSize * RotaryFraction);
+
+    /// <summary>The sliding window of a layer; null where it sees all tokens.</summary>
+    internal int? WindowOf(int layer) => WindowedLayers is { } some && !some[layer] ? null : SlidingWindow;
 
     /// <summary>What a layer's attention scores are multiplied by, beside 1/√(head size).</summary>
     internal double ScoreFactor(int layer) => (ScaleAttention ? 1 : Math.Sqrt(HeadSize)) / (ScaleAttentionByLayer ? layer + 1 : 1);

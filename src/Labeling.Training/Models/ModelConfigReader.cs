@@ -161,6 +161,7 @@ static class ModelConfigReader
         var heads = f.Int("num_attention_heads", 32);
         var bias = type switch { "qwen2" => true, "mistral" => false, _ => f.Flag("attention_bias", false) };
         var layers = f.Int("num_hidden_layers", 32);
+        var (window, windowed) = f.Windows(type, layers);
         return new ModelConfig
         {
             ModelType = type,
@@ -183,12 +184,8 @@ static class ModelConfigReader
             AttentionOutputBias = type is "llama" or "qwen3" && bias,
             FeedForwardBias = type == "llama" && f.Flag("mlp_bias", false),
             QueryKeyNorm = type == "qwen3",
-            SlidingWindow = type switch
-            {
-                "mistral" => f.Has("sliding_window") ? f.OptionalInt("sliding_window") : 4096,
-                "qwen2" or "qwen3" => f.Flag("use_sliding_window", false) ? f.WindowOfAll(layers) : null,
-                _ => null,
-            },
+            SlidingWindow = window,
+            WindowedLayers = windowed,
         };
     }
 
@@ -231,17 +228,28 @@ static class ModelConfigReader
             _ => throw Wrong(field, "gelu_new, gelu_pytorch_tanh, gelu_fast, gelu_accurate, gelu, gelu_python, relu, silu or swish"),
         };
 
-        public bool Has(string field) => json.ContainsKey(field);
-
-        /// <summary>The window where every layer has it, null where none has; <c>layer_types</c> says which, else layers from <c>max_window_layers</c> on do.</summary>
-        public int? WindowOfAll(int layers)
+        /// <summary>
+        /// The sliding window and the layers that have it, null for all of them. <c>layer_types</c> says which; without it, Mistral's are all layers and
+        /// Qwen's those from <c>max_window_layers</c> on. transformers reads a Mistral with <c>layer_types</c> as a Ministral, which is the same model.
+        /// </summary>
+        public (int? Window, bool[]? Layers) Windows(string type, int layers)
         {
-            var sliding = json["layer_types"] is JsonArray types
-                ? types.Count(t => t?.GetValue<string>() == "sliding_attention")
-                : Math.Max(0, layers - Int("max_window_layers", 28));
-            return sliding == 0 ? null
-                : sliding == layers ? OptionalInt("sliding_window") ?? 4096
-                : throw new ModelConfigException($"{path}: use_sliding_window gives {sliding} of {layers} layers a sliding window; supported are all layers or none.");
+            if (type == "llama") return (null, null);
+            int? window = type != "mistral" && !Flag("use_sliding_window", false) ? null : json.ContainsKey("sliding_window") ? OptionalInt("sliding_window") : 4096;
+            var first = window is null ? layers : type == "mistral" ? 0 : Int("max_window_layers", 28);
+            var windowed = LayerTypes(layers) ?? [.. Enumerable.Range(0, layers).Select(i => i >= first)];
+            if (!windowed.Contains(true)) return (null, null);
+            if (window is null) throw Wrong("layer_types", $"full_attention alone where {(type == "mistral" ? "sliding_window is null" : "use_sliding_window is false or sliding_window null")}");
+            return (window, windowed.Contains(false) ? windowed : null);
+        }
+
+        bool[]? LayerTypes(int layers)
+        {
+            if (json["layer_types"] is not { } types) return null;
+            var names = types is JsonArray list ? list.Select(t => t is JsonValue v && v.TryGetValue<string>(out var name) ? name : "").ToArray() : [];
+            return names.Length == layers && names.All(n => n is "full_attention" or "sliding_attention")
+                ? [.. names.Select(n => n == "sliding_attention")]
+                : throw Wrong("layer_types", $"a list with full_attention or sliding_attention for each of the {layers} layers");
         }
 
         /// <summary>New transformers versions write one <c>rope_parameters</c> object in place of two fields.</summary>

@@ -54,7 +54,7 @@ static class ModelConfigWriter
     static JsonObject NewFields(ModelConfig c)
     {
         var activation = c.Activation switch { Activation.GeluTanh => "gelu_new", Activation.Gelu => "gelu", Activation.Relu => "relu", _ => "silu" };
-        return c.ModelType switch
+        var json = c.ModelType switch
         {
             "gpt2" => new JsonObject
             {
@@ -142,5 +142,22 @@ static class ModelConfigWriter
                 ["mlp_bias"] = c.FeedForwardBias,
             },
         };
+        if (c.ModelType is "mistral" or "qwen2" or "qwen3") AddWindows(json, c);
+        return json;
+    }
+
+    static void AddWindows(JsonObject json, ModelConfig c)
+    {
+        json["sliding_window"] = c.SlidingWindow;
+        var windowed = Enumerable.Range(0, c.Layers).Select(i => c.WindowOf(i) is not null).ToList();
+        if (c.ModelType != "mistral")
+        {
+            json["use_sliding_window"] = c.SlidingWindow is not null;
+            // What versions before layer_types go by.
+            json["max_window_layers"] = windowed.TakeWhile(w => !w).Count();
+        }
+        // A Mistral with this field is another model class to transformers, so it is there only when it is needed.
+        if (c.ModelType != "mistral" || c.WindowedLayers is not null)
+            json["layer_types"] = new JsonArray([.. windowed.Select(w => (JsonNode)(w ? "sliding_attention" : "full_attention"))]);
     }
 }

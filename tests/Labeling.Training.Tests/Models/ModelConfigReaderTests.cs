@@ -94,6 +94,44 @@ public sealed class ModelConfigReaderTests : IDisposable
     public void What_is_not_supported_is_named(string fields, string expected) =>
         Assert.Contains(expected, Assert.Throws<ModelConfigException>(() => Read(Llama + fields)).Message, StringComparison.Ordinal);
 
+    [Theory]
+    [InlineData("qwen2", """ "use_sliding_window":true,"layer_types":["full_attention","sliding_attention"] """, "layer_types is [\"full_attention\",\"sliding_attention\"]", "each of the 1 layers")]
+    [InlineData("qwen3", """ "layer_types":["chunked_attention"] """, "layer_types is [\"chunked_attention\"]", "full_attention or sliding_attention")]
+    [InlineData("mistral", """ "layer_types":"sliding_attention" """, "layer_types is \"sliding_attention\"", "a list")]
+    [InlineData("qwen2", """ "layer_types":["sliding_attention"] """, "layer_types is", "use_sliding_window is false")]
+    [InlineData("qwen3", """ "use_sliding_window":true,"sliding_window":null,"layer_types":["sliding_attention"] """, "layer_types is", "sliding_window null")]
+    [InlineData("mistral", """ "sliding_window":null,"layer_types":["sliding_attention"] """, "layer_types is", "sliding_window is null")]
+    [InlineData("mistral", """ "sliding_window":0 """, "sliding_window is 0", "positive")]
+    [InlineData("gpt2", """ "scale_attn_weights":"yes" """, "scale_attn_weights is \"yes\"", "true or false")]
+    public void Impossible_values_are_named_with_file_and_field(string type, string fields, string named, string needed)
+    {
+        var message = Assert.Throws<ModelConfigException>(() => Read(Llama.Replace("llama", type, StringComparison.Ordinal) + """,  "num_key_value_heads":1,""" + fields)).Message;
+        Assert.StartsWith(Path.Combine(folder.FullName, "config.json") + ": ", message, StringComparison.Ordinal);
+        Assert.Contains(named, message, StringComparison.Ordinal);
+        Assert.Contains(needed, message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Windows_are_those_of_the_layers_that_have_them()
+    {
+        var three = Llama.Replace("llama", "qwen2", StringComparison.Ordinal).Replace("\"num_hidden_layers\":1", "\"num_hidden_layers\":3", StringComparison.Ordinal) + ""","num_key_value_heads":1""";
+        int?[] Of(string fields)
+        {
+            var config = Read(three + fields);
+            return [.. Enumerable.Range(0, 3).Select(config.WindowOf)];
+        }
+        Assert.Equal([null, 4096, 4096], Of(""","use_sliding_window":true,"max_window_layers":1"""));
+        Assert.Equal([null, null, null], Of(""","use_sliding_window":true,"sliding_window":7"""));
+        Assert.Equal([null, null, null], Of(""","use_sliding_window":true,"sliding_window":null,"max_window_layers":0"""));
+        Assert.Equal([7, null, 7], Of(""","use_sliding_window":true,"sliding_window":7,"max_window_layers":0,"layer_types":["sliding_attention","full_attention","sliding_attention"]"""));
+        three = three.Replace("qwen2", "mistral", StringComparison.Ordinal);
+        Assert.Equal([4096, 4096, 4096], Of(""","layer_types":null"""));
+        Assert.Equal([null, 4096, null], Of(""","layer_types":["full_attention","sliding_attention","full_attention"]"""));
+        Assert.Equal([null, null, null], Of(""","sliding_window":7,"layer_types":["full_attention","full_attention","full_attention"]"""));
+        three = three.Replace("mistral", "llama", StringComparison.Ordinal);
+        Assert.Equal([null, null, null], Of(""","sliding_window":7,"layer_types":["sliding_attention","full_attention","sliding_attention"]"""));
+    }
+
     [Fact]
     public void Of_a_tied_pair_either_tensor_may_be_stored()
     {

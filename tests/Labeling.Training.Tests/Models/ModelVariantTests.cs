@@ -16,6 +16,7 @@ public sealed class ModelVariantTests : IDisposable
     const string Gpt2 = """ "model_type":"gpt2","vocab_size":23,"n_embd":16,"n_head":2,"n_layer":3,"n_positions":32""";
     const string Opt = """ "model_type":"opt","vocab_size":23,"hidden_size":16,"word_embed_proj_dim":16,"num_attention_heads":2,"num_hidden_layers":2,"ffn_dim":20,"max_position_embeddings":32""";
     const string Bloom = """ "model_type":"bloom","vocab_size":23,"hidden_size":16,"n_head":2,"n_layer":2,"seq_length":32""";
+    const string Sizes = """ "vocab_size":23,"hidden_size":12,"num_attention_heads":2,"num_key_value_heads":1,"head_dim":8,"num_hidden_layers":3,"intermediate_size":20,"max_position_embeddings":32""";
 
     static readonly Dictionary<string, string> Variants = new()
     {
@@ -26,6 +27,9 @@ public sealed class ModelVariantTests : IDisposable
         ["opt without final norm"] = Opt + """, "_remove_final_layer_norm":true""",
         ["opt, norms without weights"] = Opt + """, "layer_norm_elementwise_affine":false""",
         ["opt, norms without weights behind"] = Opt + """, "layer_norm_elementwise_affine":false,"do_layer_norm_before":false""",
+        ["qwen2, window from a layer on"] = $""" "model_type":"qwen2",{Sizes},"use_sliding_window":true,"sliding_window":3,"max_window_layers":2""",
+        ["qwen3, window in layer types"] = $""" "model_type":"qwen3",{Sizes},"use_sliding_window":true,"sliding_window":4,"max_window_layers":9,"layer_types":["sliding_attention","full_attention","sliding_attention"]""",
+        ["mistral, window in layer types"] = $""" "model_type":"mistral",{Sizes},"sliding_window":3,"layer_types":["full_attention","sliding_attention","full_attention"]""",
     };
 
     readonly DirectoryInfo folder = Directory.CreateTempSubdirectory("variant-");
