@@ -20,7 +20,7 @@ public readonly record struct Sequence(int[] Ids, int From)
 
 /// <summary>
 /// Collation: sequences padded on the right. Behind a causal model's last real token padding changes nothing, so language models need no
-/// mask; scores are taken at positions known from the lengths, never by looking for a padding id.
+/// mask unless the length of a row counts; scores are taken at positions known from the lengths, never by looking for a padding id.
 /// </summary>
 internal static class TokenBatch
 {
@@ -51,8 +51,16 @@ internal static class TokenBatch
         return tensor(flat, [rows.Count, time]);
     }
 
+    /// <summary>The <see cref="Mask"/> for a model whose rotary angles follow the length of each row; null for every other.</summary>
+    public static Tensor? MaskFor(ModelConfig config, IReadOnlyList<int[]> rows) => config.AnglesFollowLength ? Mask(rows) : null;
+
     /// <summary>What the model reads to predict the supervised tokens: all but the last token of each row. int64 [batch, longest − 1].</summary>
-    public static Tensor Inputs(IReadOnlyList<Sequence> rows, int padId) => Ids([.. rows.Select(r => r.Ids[..^1])], padId);
+    public static Tensor Inputs(IReadOnlyList<Sequence> rows, int padId) => Ids(Read(rows), padId);
+
+    /// <summary>The mask of <see cref="Inputs"/> where the model needs one.</summary>
+    public static Tensor? InputMask(ModelConfig config, IReadOnlyList<Sequence> rows) => MaskFor(config, Read(rows));
+
+    private static List<int[]> Read(IReadOnlyList<Sequence> rows) => [.. rows.Select(r => r.Ids[..^1])];
 
     /// <summary>
     /// Flat positions (row · (longest − 1) + t) in <see cref="Inputs"/> that predict the supervised tokens, i.e. one before each. int64 [supervised].
@@ -73,7 +81,7 @@ internal static class TokenBatch
     /// <summary>Hidden states that predict the supervised tokens. [supervised, hidden].</summary>
     public static Tensor Hidden(CausalLm model, IReadOnlyList<Sequence> rows, int padId, Dropout? dropout = null)
     {
-        var hidden = model.Hidden(Inputs(rows, padId), dropout: dropout);
+        var hidden = model.Hidden(Inputs(rows, padId), InputMask(model.Config, rows), dropout: dropout);
         return hidden.reshape(-1, hidden.shape[2]).index_select(0, PredictingPositions(rows));
     }
 

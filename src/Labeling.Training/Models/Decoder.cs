@@ -47,6 +47,7 @@ sealed class Decoder(ModelConfig config, Block[] blocks, Tensor tokenEmbedding)
         using var scope = NewDisposeScope();
         var plan = Plan(config.SlidingWindow);
         var full = config.WindowedLayers is null ? plan : Plan(null);
+        if (config.AnglesFollowLength) plan = plan with { Lengths = Lengths(plan, attentionMask, segments) + (cache?.Ahead ?? 0) };
         if (config.Positions != PositionKind.Alibi) CheckLength(plan);
         var (batch, time) = (ids.shape[0], ids.shape[1]);
         var x = tokenEmbedding.index_select(0, ids.reshape(-1)).view(batch, time, -1);
@@ -66,6 +67,15 @@ sealed class Decoder(ModelConfig config, Block[] blocks, Tensor tokenEmbedding)
             var made = segments is null ? AttentionPlan.Make(config, ids, attentionMask, cache, AlibiSlopes, window) : AttentionPlan.Packed(segments, AlibiSlopes, window);
             return CountPadding && PositionOffset == 0 ? made with { Positions = null } : made;
         }
+    }
+
+    /// <summary>How many tokens the text of each token has so far, int64 [batch or 1, time or 1]. Padding counts where it takes positions.</summary>
+    Tensor Lengths(AttentionPlan plan, Tensor? attentionMask, Tensor? segments)
+    {
+        if (segments is not null) return segments.unsqueeze(2).eq(segments.unsqueeze(1)).sum(2);
+        if (!CountPadding && plan.KeyMask is { } real) return real.sum(1, keepdim: true);
+        if (!CountPadding && attentionMask is not null) return attentionMask.to_type(ScalarType.Int64).sum(1, keepdim: true) + plan.Past;
+        return full([1, 1], plan.Past + plan.Time, ScalarType.Int64);
     }
 
     /// <summary>Left padding takes no positions, so only the longest row of real tokens counts.</summary>
@@ -155,6 +165,9 @@ sealed class Decoder(ModelConfig config, Block[] blocks, Tensor tokenEmbedding)
 /// <param name="KeyMask">bool [batch, past + time], false at padding; null without left padding.</param>
 sealed record AttentionPlan(long Past, long Time, Tensor? Positions, Tensor? Mask, bool Causal, Tensor? KeyMask)
 {
+    /// <summary>int64 [batch or 1, time or 1], tokens of the text that each token belongs to; null where the rotary angles do not depend on it.</summary>
+    public Tensor? Lengths { get; init; }
+
     /// <summary>Most real tokens of a row that was given at once; a cached row's length is watched by whoever decodes.</summary>
     public long LongestRow => Past > 0 ? 0 : KeyMask is null ? Positions!.max().ToInt64() + 1 : KeyMask.sum(1).max().ToInt64();
 

@@ -76,6 +76,7 @@ static class ModelConfigReader
         var hidden = f.Int("hidden_size", 6144);
         var heads = f.Int("num_attention_heads", 64);
         var bias = f.Flag("attention_bias", true);
+        var positions = f.Int("max_position_embeddings", 2048);
         return new ModelConfig
         {
             ModelType = "gpt_neox",
@@ -86,7 +87,7 @@ static class ModelConfigReader
             KeyValueHeads = heads,
             HeadSize = hidden / Math.Max(heads, 1),
             IntermediateSize = f.Int("intermediate_size", 24576),
-            MaxPositions = f.Int("max_position_embeddings", 2048),
+            MaxPositions = positions,
             NormEpsilon = f.Number("layer_norm_eps", 1e-5),
             Activation = f.Activation("hidden_act", "gelu"),
             TieWordEmbeddings = f.Flag("tie_word_embeddings", false),
@@ -94,7 +95,7 @@ static class ModelConfigReader
             Positions = PositionKind.Rotary,
             RopeTheta = f.RopeTheta(f.Number("rotary_emb_base", 10000)),
             RotaryFraction = f.RotaryFraction(f.Number("rotary_pct", f.Number("partial_rotary_factor", 0.25))),
-            RopeScaling = f.RopeScaling(),
+            RopeScaling = f.RopeScaling(positions),
             ParallelResidual = f.Flag("use_parallel_residual", true),
             QueryKeyValueBias = bias,
             AttentionOutputBias = bias,
@@ -161,6 +162,7 @@ static class ModelConfigReader
         var heads = f.Int("num_attention_heads", 32);
         var bias = type switch { "qwen2" => true, "mistral" => false, _ => f.Flag("attention_bias", false) };
         var layers = f.Int("num_hidden_layers", 32);
+        var positions = f.Int("max_position_embeddings", type switch { "llama" => 2048, "mistral" => 131072, _ => 32768 });
         var (window, windowed) = f.Windows(type, layers);
         return new ModelConfig
         {
@@ -172,14 +174,14 @@ static class ModelConfigReader
             KeyValueHeads = f.OptionalInt("num_key_value_heads") ?? (type == "mistral" ? 8 : heads),
             HeadSize = f.OptionalInt("head_dim") ?? (type == "qwen3" ? 128 : hidden / Math.Max(heads, 1)),
             IntermediateSize = f.Int("intermediate_size", type switch { "llama" => 11008, "mistral" => 14336, _ => 22016 }),
-            MaxPositions = f.Int("max_position_embeddings", type switch { "llama" => 2048, "mistral" => 131072, _ => 32768 }),
+            MaxPositions = positions,
             NormEpsilon = f.Number("rms_norm_eps", 1e-6),
             Activation = f.Activation("hidden_act", "silu"),
             TieWordEmbeddings = f.Flag("tie_word_embeddings", false),
             InitializerRange = f.Number("initializer_range", 0.02),
             Positions = PositionKind.Rotary,
             RopeTheta = f.RopeTheta(10000),
-            RopeScaling = f.RopeScaling(),
+            RopeScaling = f.RopeScaling(positions),
             QueryKeyValueBias = bias,
             AttentionOutputBias = type is "llama" or "qwen3" && bias,
             FeedForwardBias = type == "llama" && f.Flag("mlp_bias", false),
@@ -261,7 +263,8 @@ static class ModelConfigReader
 
         public double RotaryFraction(double missing) => RopeParameters is { } rope ? Number(rope, "partial_rotary_factor", missing) : missing;
 
-        public RopeScaling? RopeScaling()
+        /// <param name="positions">Longest sequence of the model.</param>
+        public RopeScaling? RopeScaling(int positions)
         {
             if ((RopeParameters ?? json["rope_scaling"]) is not JsonObject scaling) return null;
             var kind = (scaling["rope_type"] ?? scaling["type"])?.GetValue<string>() ?? "default";
@@ -279,9 +282,30 @@ static class ModelConfigReader
                     WholeBand = scaling["truncate"]?.GetValue<bool>() ?? true,
                     AttentionFactor = Number(scaling, "attention_factor", YarnAttention(scaling, factor)),
                 },
-                _ => throw new ModelConfigException($"{path}: rope scaling {kind} is not supported; supported are linear, dynamic, yarn and llama3."),
+                "longrope" or "su" => LongRope(scaling, positions),
+                _ => throw new ModelConfigException($"{path}: rope scaling {kind} is not supported; supported are linear, dynamic, yarn, longrope and llama3."),
             };
         }
+
+        /// <summary>
+        /// LongRoPE (Ding et al. 2024, arXiv 2402.13753) with the attention factor of Phi-3 (Abdin et al. 2024, arXiv 2404.14219), √(1 + ln(factor) / ln(original)).
+        /// Phi-3 keeps the original context beside the scaling, which then counts, and may leave the factor to be worked out.
+        /// </summary>
+        RopeScaling LongRope(JsonObject scaling, int positions)
+        {
+            var original = OptionalInt("original_max_position_embeddings") ?? (int)Number(scaling, "original_max_position_embeddings", positions);
+            var factor = Number(scaling, "factor", (double)positions / original);
+            return new RopeScaling("longrope", factor, OriginalMaxPositions: original)
+            {
+                ShortFactors = Numbers(scaling, "short_factor"),
+                LongFactors = Numbers(scaling, "long_factor"),
+                AttentionFactor = Number(scaling, "attention_factor", factor <= 1 ? 1 : Math.Sqrt(1 + Math.Log(factor) / Math.Log(original))),
+            };
+        }
+
+        double[] Numbers(JsonObject from, string field) => from[field] is JsonArray list && list.All(n => n is JsonValue v && v.GetValueKind() == JsonValueKind.Number)
+            ? [.. list.Select(n => n!.GetValue<double>())]
+            : throw new ModelConfigException($"{path}: {field} is {from[field]?.ToJsonString() ?? "missing"}; a list of numbers is needed.");
 
         /// <summary>0.1·ln(factor) + 1 (Peng et al. 2023, arXiv 2309.00071, section 3.4), or DeepSeek's quotient of two such numbers.</summary>
         double YarnAttention(JsonObject scaling, double factor)

@@ -130,21 +130,41 @@ static class ModelConfigWriter
                 ["rms_norm_eps"] = c.NormEpsilon,
                 ["initializer_range"] = c.InitializerRange,
                 ["rope_theta"] = c.RopeTheta,
-                ["rope_scaling"] = c.RopeScaling is { } r ? new JsonObject
-                {
-                    ["rope_type"] = r.Kind,
-                    ["factor"] = r.Factor,
-                    ["low_freq_factor"] = r.LowFrequencyFactor,
-                    ["high_freq_factor"] = r.HighFrequencyFactor,
-                    ["original_max_position_embeddings"] = r.OriginalMaxPositions,
-                } : null,
                 ["attention_bias"] = c.QueryKeyValueBias,
                 ["mlp_bias"] = c.FeedForwardBias,
             },
         };
+        if (c.Positions == PositionKind.Rotary) json["rope_scaling"] = Scaling(c.RopeScaling);
         if (c.ModelType is "mistral" or "qwen2" or "qwen3") AddWindows(json, c);
         return json;
     }
+
+    static JsonObject? Scaling(RopeScaling? scaling)
+    {
+        if (scaling is not { } s) return null;
+        var json = new JsonObject { ["rope_type"] = s.Kind, ["factor"] = s.Factor };
+        if (s.Kind is "llama3" or "yarn" or "longrope" && s.OriginalMaxPositions > 0) json["original_max_position_embeddings"] = s.OriginalMaxPositions;
+        if (s.Kind is "yarn" or "longrope") json["attention_factor"] = s.AttentionFactor;
+        switch (s.Kind)
+        {
+            case "llama3":
+                json["low_freq_factor"] = s.LowFrequencyFactor;
+                json["high_freq_factor"] = s.HighFrequencyFactor;
+                break;
+            case "yarn":
+                json["beta_fast"] = s.FastTurns;
+                json["beta_slow"] = s.SlowTurns;
+                json["truncate"] = s.WholeBand;
+                break;
+            case "longrope":
+                json["short_factor"] = Numbers(s.ShortFactors);
+                json["long_factor"] = Numbers(s.LongFactors);
+                break;
+        }
+        return json;
+    }
+
+    static JsonArray Numbers(IReadOnlyList<double> numbers) => [.. numbers.Select(n => (JsonNode)n)];
 
     static void AddWindows(JsonObject json, ModelConfig c)
     {

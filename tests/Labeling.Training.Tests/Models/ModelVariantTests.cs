@@ -17,6 +17,7 @@ public sealed class ModelVariantTests : IDisposable
     const string Opt = """ "model_type":"opt","vocab_size":23,"hidden_size":16,"word_embed_proj_dim":16,"num_attention_heads":2,"num_hidden_layers":2,"ffn_dim":20,"max_position_embeddings":32""";
     const string Bloom = """ "model_type":"bloom","vocab_size":23,"hidden_size":16,"n_head":2,"n_layer":2,"seq_length":32""";
     const string Sizes = """ "vocab_size":23,"hidden_size":12,"num_attention_heads":2,"num_key_value_heads":1,"head_dim":8,"num_hidden_layers":3,"intermediate_size":20,"max_position_embeddings":32""";
+    const string Factors = """ "short_factor":[1.0,1.1,1.3,2.0],"long_factor":[1.0,2.5,4.0,6.5]""";
 
     static readonly Dictionary<string, string> Variants = new()
     {
@@ -30,6 +31,10 @@ public sealed class ModelVariantTests : IDisposable
         ["qwen2, window from a layer on"] = $""" "model_type":"qwen2",{Sizes},"use_sliding_window":true,"sliding_window":3,"max_window_layers":2""",
         ["qwen3, window in layer types"] = $""" "model_type":"qwen3",{Sizes},"use_sliding_window":true,"sliding_window":4,"max_window_layers":9,"layer_types":["sliding_attention","full_attention","sliding_attention"]""",
         ["mistral, window in layer types"] = $""" "model_type":"mistral",{Sizes},"sliding_window":3,"layer_types":["full_attention","sliding_attention","full_attention"]""",
+        ["llama, longrope as Phi-3 has it"] = $$""" "model_type":"llama",{{Sizes}},"original_max_position_embeddings":10,"rope_scaling":{"type":"longrope",{{Factors}}}""",
+        ["mistral, longrope by its old name"] = $$""" "model_type":"mistral",{{Sizes}},"sliding_window":null,"rope_theta":500.0,"rope_scaling":{"type":"su","factor":5.0,"original_max_position_embeddings":10,{{Factors}}}""",
+        ["qwen3, longrope in rope_parameters"] = $$""" "model_type":"qwen3",{{Sizes}},"rope_parameters":{"rope_type":"longrope","rope_theta":2000.0,"attention_factor":1.4,"original_max_position_embeddings":10,{{Factors}}}""",
+        ["qwen2, longrope and windows"] = $$""" "model_type":"qwen2",{{Sizes}},"use_sliding_window":true,"sliding_window":5,"max_window_layers":1,"rope_scaling":{"rope_type":"longrope","factor":3.0,"original_max_position_embeddings":10,{{Factors}}}""",
     };
 
     readonly DirectoryInfo folder = Directory.CreateTempSubdirectory("variant-");
@@ -172,7 +177,7 @@ public sealed class ModelVariantTests : IDisposable
         using var generator = new Generator(6);
         foreach (var (name, matrix) in model.Trainable) if (name.EndsWith("lora_B.weight", StringComparison.Ordinal)) matrix.normal_(0, 0.1, generator);
         var adapted = model.Logits(model.Hidden(Ids(text)))[0];
-        DecodeStepTests.Check(variant + " with an adapter", model);
+        if (!model.Config.AnglesFollowLength) DecodeStepTests.Check(variant + " with an adapter", model);
         var output = Path.Combine(folder.FullName, "output");
         model.Save(output);
         using var merged = CausalLm.Load(output);
