@@ -20,16 +20,14 @@ public readonly record struct Sequence(int[] Ids, int From)
 
 /// <summary>
 /// Collation: sequences padded on the right. Behind a causal model's last real token padding changes nothing, so language models need no
-/// mask; scores are taken at positions known from the lengths, never by looking for a padding id.
+/// mask unless the length of a row counts; scores are taken at positions known from the lengths, never by looking for a padding id.
 /// </summary>
 internal static class TokenBatch
 {
-    /// <summary>Token ids, int64 [batch, longest].</summary>
-    public static Tensor Ids(IReadOnlyList<int[]> rows, int padId) => Ids(rows, padId, rows.Max(r => r.Length));
-
-    /// <summary>Token ids, int64 [batch, time].</summary>
-    public static Tensor Ids(IReadOnlyList<int[]> rows, int padId, int time)
+    /// <summary>Token ids, int64 [batch, time]; the longest row gives the time where none is given.</summary>
+    public static Tensor Ids(IReadOnlyList<int[]> rows, int padId, int? padTo = null)
     {
+        var time = padTo ?? rows.Max(r => r.Length);
         var flat = new long[rows.Count * time];
         for (var r = 0; r < rows.Count; r++)
         {
@@ -41,10 +39,10 @@ internal static class TokenBatch
         return tensor(flat, [rows.Count, time]);
     }
 
-    /// <summary>Attention mask, bool [batch, longest]: true at real tokens.</summary>
-    public static Tensor Mask(IReadOnlyList<int[]> rows)
+    /// <summary>Attention mask, bool [batch, time], as <see cref="Ids"/>: true at real tokens.</summary>
+    public static Tensor Mask(IReadOnlyList<int[]> rows, int? padTo = null)
     {
-        var time = rows.Max(r => r.Length);
+        var time = padTo ?? rows.Max(r => r.Length);
         var flat = new bool[rows.Count * time];
         for (var r = 0; r < rows.Count; r++)
         {
@@ -53,8 +51,16 @@ internal static class TokenBatch
         return tensor(flat, [rows.Count, time]);
     }
 
+    /// <summary>The <see cref="Mask"/> for a model whose rotary angles follow the length of each row; null for every other.</summary>
+    public static Tensor? MaskFor(ModelConfig config, IReadOnlyList<int[]> rows, int? padTo = null) => config.AnglesFollowLength ? Mask(rows, padTo) : null;
+
     /// <summary>What the model reads to predict the supervised tokens: all but the last token of each row. int64 [batch, longest − 1].</summary>
-    public static Tensor Inputs(IReadOnlyList<Sequence> rows, int padId) => Ids([.. rows.Select(r => r.Ids[..^1])], padId);
+    public static Tensor Inputs(IReadOnlyList<Sequence> rows, int padId) => Ids(Read(rows), padId);
+
+    /// <summary>The mask of <see cref="Inputs"/> where the model needs one.</summary>
+    public static Tensor? InputMask(ModelConfig config, IReadOnlyList<Sequence> rows) => MaskFor(config, Read(rows));
+
+    private static List<int[]> Read(IReadOnlyList<Sequence> rows) => [.. rows.Select(r => r.Ids[..^1])];
 
     /// <summary>
     /// Flat positions (row · (longest − 1) + t) in <see cref="Inputs"/> that predict the supervised tokens, i.e. one before each. int64 [supervised].
@@ -74,8 +80,9 @@ internal static class TokenBatch
     /// <summary>Hidden states that predict the supervised tokens. [supervised, hidden].</summary>
     public static Tensor Hidden(CausalLm model, IReadOnlyList<Sequence> rows, int padId, Dropout? dropout = null)
     {
-        var time = Time(model, rows.Max(r => r.Ids.Length) - 1);
-        var hidden = model.Hidden(Ids([.. rows.Select(r => r.Ids[..^1])], padId, time), dropout: dropout);
+        var read = Read(rows);
+        var time = Time(model, read.Max(r => r.Length));
+        var hidden = model.Hidden(Ids(read, padId, time), MaskFor(model.Config, read, time), dropout: dropout);
         return hidden.reshape(-1, hidden.shape[2]).index_select(0, PredictingPositions(rows, time));
     }
 

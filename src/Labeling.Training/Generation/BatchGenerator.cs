@@ -1,3 +1,4 @@
+using Labeling.Training.Data;
 using Labeling.Training.Models;
 using Labeling.Training.Native;
 using static TorchSharp.torch;
@@ -97,6 +98,7 @@ public static class BatchGenerator
             cancellation.ThrowIfCancellationRequested();
             // Reading prompts is cheaper for several together, so a few places may stay empty for a while.
             if (waiting.Count > 0 && (live.Count == 0 || free.Count * 8 >= slots)) Admit(model, waiting, free, live, cache, step);
+            Reread(model, live, cache);
             step.Run([.. live.Select(r => r.Last)], [.. live.Select(r => r.Slot)]);
             Workers.Run(samplers.Length, piece =>
             {
@@ -110,7 +112,6 @@ public static class BatchGenerator
     /// <summary>Lets waiting rows into the free slots. Their prompts are read but for the last token, which is their first step: few tokens as steps are taken, more by libtorch.</summary>
     internal static void Admit(CausalLm model, Queue<Row> waiting, Stack<int> free, List<Row> live, DecodeCache cache, DecodeStep step)
     {
-        const int TokensAtOnce = 4096;
         var admitted = new List<Row>();
         while (free.Count > 0 && waiting.TryDequeue(out var row))
         {
@@ -121,34 +122,50 @@ public static class BatchGenerator
         live.AddRange(admitted);
         // Several answers to one prompt read it once.
         var distinct = admitted.Where(r => r.Prompt.Length > 1).GroupBy(r => r.Prompt).OrderBy(g => g.Key.Length).ToList();
-        // Angles that follow the length of a text are those of the whole prompt, which a pass over all of it knows.
-        if (distinct.Sum(g => g.Key.Length - 1) <= ShortPrompts && distinct.All(g => g.Count() == 1) && model.Body.Rotary is not { FollowsLength: true })
+        // A step gives each token the angles of the text that ends with it, which for a long prompt may not be the whole prompt's.
+        if (distinct.Sum(g => g.Key.Length - 1) <= ShortPrompts && distinct.All(g => g.Count() == 1 && g.Key.Length <= model.Config.SteadyPositions))
         {
             if (distinct.Count > 0)
                 step.Run([.. distinct.SelectMany(g => g.Key[..^1])], [.. distinct.SelectMany(g => Enumerable.Repeat(g.First().Slot, g.Key.Length - 1))], wantLogits: false);
             return;
         }
-        for (var from = 0; from < distinct.Count;)
+        Read(model, distinct, cache);
+    }
+
+    /// <summary>Reads what was said in a row again once it is too long for the angles that its keys were made with: the next token sees what a pass over the whole text shows it.</summary>
+    static void Reread(CausalLm model, List<Row> live, DecodeCache cache)
+    {
+        if (model.Body.Rotary?.RereadAfter is not { } length) return;
+        // A row without tokens was read with its whole prompt's angles just now.
+        var outgrown = live.Where(r => r.Tokens.Count > 0 && cache.Lengths[r.Slot] == length);
+        Read(model, [.. outgrown.GroupBy(r => r.Text)], cache);
+    }
+
+    /// <summary>Reads texts but for their last tokens with libtorch, several together.</summary>
+    /// <param name="model">The policy.</param>
+    /// <param name="texts">Texts and the rows that begin with them, from the shortest to the longest.</param>
+    /// <param name="cache">Takes the keys and values into the rows' slots.</param>
+    static void Read(CausalLm model, List<IGrouping<int[], Row>> texts, DecodeCache cache)
+    {
+        const int TokensAtOnce = 4096;
+        for (var from = 0; from < texts.Count;)
         {
             var count = 1;
-            while (from + count < distinct.Count && (count + 1) * (distinct[from + count].Key.Length - 1) <= TokensAtOnce) count++;
-            Prefill(model, distinct[from..(from + count)], cache);
+            while (from + count < texts.Count && (count + 1) * (texts[from + count].Key.Length - 1) <= TokensAtOnce) count++;
+            Prefill(model, texts[from..(from + count)], cache);
             from += count;
         }
     }
 
-    static void Prefill(CausalLm model, List<IGrouping<int[], Row>> prompts, DecodeCache cache)
+    static void Prefill(CausalLm model, List<IGrouping<int[], Row>> texts, DecodeCache cache)
     {
         using var scope = NewDisposeScope();
-        var width = prompts[^1].Key.Length - 1;
-        var ids = new long[prompts.Count * width];
-        for (var r = 0; r < prompts.Count; r++)
-            for (var t = 0; t < prompts[r].Key.Length - 1; t++) ids[r * width + t] = prompts[r].Key[t];
-        using var past = new KeyValueCache(model.Config, prompts.Count, width);
-        // Padded on the right: behind the last real token nothing is seen.
-        model.Hidden(tensor(ids, [prompts.Count, width]), null, past);
-        for (var r = 0; r < prompts.Count; r++)
-            foreach (var row in prompts[r]) cache.Import(past, r, row.Prompt.Length - 1, row.Slot);
+        var read = texts.Select(t => t.Key[..^1]).ToList();
+        // The last token comes in the first step, with the angles of the text that it belongs to.
+        using var past = new KeyValueCache(model.Config, read.Count, read[^1].Length) { Ahead = 1 };
+        model.Hidden(TokenBatch.Ids(read, 0), TokenBatch.MaskFor(model.Config, read), past);
+        for (var r = 0; r < texts.Count; r++)
+            foreach (var row in texts[r]) cache.Import(past, r, read[r].Length, row.Slot);
     }
 
     internal static void Choose(Row row, ReadOnlySpan<float> logits, Sampler sampler, HashSet<int> stop)
@@ -166,6 +183,8 @@ public static class BatchGenerator
         public ulong Seed => seed;
         public int Limit => limit;
         public int Slot { get; set; }
+        /// <summary>The prompt and what was chosen so far.</summary>
+        public int[] Text => [.. prompt, .. Tokens];
         public int Last => Tokens.Count > 0 ? Tokens[^1] : prompt[^1];
         public List<int> Tokens { get; } = [];
         public List<float> LogProbabilities { get; } = [];

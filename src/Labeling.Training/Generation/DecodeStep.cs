@@ -19,7 +19,7 @@ sealed unsafe class DecodeStep : IDisposable
     readonly PackedLinear head;
     readonly List<Tensor> memory = [];
     readonly int width;
-    readonly float* x, normed, second, heads, attended, wide, scores, logits;
+    readonly float* x, normed, second, heads, attended, wide, scores, logits, cosines, sines;
 
     /// <summary>Copies the model's weights as they are now.</summary>
     /// <param name="model">The model.</param>
@@ -42,6 +42,8 @@ sealed unsafe class DecodeStep : IDisposable
         attended = Room(config.Heads * config.HeadSize);
         scores = Room(config.Heads * cache.Capacity);
         logits = Room(head.Stride);
+        cosines = Room(config.RotarySize);
+        sines = Room(config.RotarySize);
 
         float* Room(int columns)
         {
@@ -64,23 +66,23 @@ sealed unsafe class DecodeStep : IDisposable
         var positions = Positions(slots);
         var apart = slots.Distinct().Count() == slots.Length;
         Embed(tokens, positions);
+        Turn(positions);
+        // Where the norm of the input is what attention and feed-forward add to, it takes the input's place.
+        var inPlace = config.NormedResidual || !config.PreNorm;
+        var forAttention = inPlace ? x : normed;
+        var forFeeding = inPlace ? x : second;
         for (var i = 0; i < layers.Length; i++)
         {
             var (layer, index) = (layers[i], i);
-            var input = x;
-            if (config.PreNorm)
-            {
-                Norm(layer.Block.AttentionNorm, x, normed, rows);
-                input = normed;
-            }
-            if (config.ParallelResidual) Norm(layer.Block.FeedForwardNorm, x, second, rows);
-            layer.QueryKeyValue.Apply(input, width, rows, heads);
+            if (config.PreNorm) Norm(layer.Block.AttentionNorm, x, forAttention, rows);
+            if (config.ParallelResidual) Norm(layer.Block.FeedForwardNorm, x, forFeeding, rows);
+            layer.QueryKeyValue.Apply(forAttention, width, rows, heads);
             Attend(layer, index, slots, positions, apart);
             layer.Output.Apply(attended, config.Heads * config.HeadSize, rows, x, add: true);
             if (!config.PreNorm) Norm(layer.Block.AttentionNorm, x, x, rows);
 
-            if (config.PreNorm && !config.ParallelResidual) Norm(layer.Block.FeedForwardNorm, x, second, rows);
-            FeedForward(layer, config.PreNorm ? second : x, rows);
+            if (config.PreNorm && !config.ParallelResidual) Norm(layer.Block.FeedForwardNorm, x, forFeeding, rows);
+            FeedForward(layer, forFeeding, rows);
             if (!config.PreNorm) Norm(layer.Block.FeedForwardNorm, x, x, rows);
         }
         foreach (var slot in slots) cache.Lengths[slot]++;
@@ -125,6 +127,14 @@ sealed unsafe class DecodeStep : IDisposable
         if (body.EmbeddingNorm is { } norm) Norm(norm, x, x, tokens.Length);
     }
 
+    /// <summary>Cosines and sines of the step's tokens, the same in all layers.</summary>
+    void Turn(int[] positions)
+    {
+        if (body.Rotary is not { } rotary) return;
+        var size = config.RotarySize;
+        for (var r = 0; r < positions.Length; r++) rotary.Last(positions[r], new Span<float>(cosines + (long)r * size, size), new Span<float>(sines + (long)r * size, size));
+    }
+
     void FeedForward(Layer layer, float* input, int rows)
     {
         var inner = config.IntermediateSize;
@@ -150,7 +160,8 @@ sealed unsafe class DecodeStep : IDisposable
         var perKey = config.Heads / config.KeyValueHeads;
         var size = config.HeadSize;
         var stride = layer.QueryKeyValue.Stride;
-        var scale = (float)(1 / Math.Sqrt(size));
+        var scale = (float)(config.ScoreFactor(index) / Math.Sqrt(size));
+        var window = config.WindowOf(index) ?? int.MaxValue;
         // Queries, keys and values stand one after the other, or head by head.
         var (step, keys, values) = body.InterleavedHeads ? (3 * size, size, 2 * size) : (size, config.Heads * size, (config.Heads + config.KeyValueHeads) * size);
         var items = slots.Length * config.KeyValueHeads;
@@ -172,7 +183,7 @@ sealed unsafe class DecodeStep : IDisposable
         {
             var (r, keyHead) = (item / config.KeyValueHeads, item % config.KeyValueHeads);
             var row = heads + (long)r * stride;
-            Prepare(layer.Block.KeyNorm, row + keys + keyHead * step, positions[r]);
+            Prepare(layer.Block.KeyNorm, row + keys + keyHead * step, r);
             cache.Put(index, slots[r], keyHead, positions[r], row + keys + keyHead * step, row + values + keyHead * step);
         }
 
@@ -181,11 +192,11 @@ sealed unsafe class DecodeStep : IDisposable
             var (r, keyHead) = (item / config.KeyValueHeads, item % config.KeyValueHeads);
             var row = heads + (long)r * stride;
             var position = positions[r];
-            var from = config.SlidingWindow is { } window ? Math.Max(0, position + 1 - window) : 0;
+            var from = Math.Max(0, position + 1 - window);
             for (var h = keyHead * perKey; h < (keyHead + 1) * perKey; h++)
             {
                 var query = row + h * step;
-                Prepare(layer.Block.QueryNorm, query, position);
+                Prepare(layer.Block.QueryNorm, query, r);
                 for (var d = 0; d < size; d++) query[d] *= scale;
                 cache.Attend(index, slots[r], keyHead, from, position + 1, query, body.AlibiSlopes?[h] ?? 0,
                     scores + ((long)r * config.Heads + h) * cache.Capacity, attended + ((long)r * config.Heads + h) * size);
@@ -194,18 +205,12 @@ sealed unsafe class DecodeStep : IDisposable
     }
 
     /// <summary>Norm and rotation of one head's query or key.</summary>
-    void Prepare(Norm? norm, float* vector, int position)
+    void Prepare(Norm? norm, float* vector, int row)
     {
         if (norm is not null) VectorMath.Norm(vector, vector, config.HeadSize, Pointer(norm.Weight), null, norm.Epsilon);
-        if (body.Rotary is not { } rotary) return;
-        if (rotary.FollowsLength)
-        {
-            var (cosines, sines) = rotary.Last(position);
-            fixed (float* c = cosines, s = sines) VectorMath.Rotate(vector, c, s, config.RotarySize);
-            return;
-        }
-        var offset = (long)position * config.RotarySize;
-        VectorMath.Rotate(vector, Pointer(rotary.Cosines) + offset, Pointer(rotary.Sines) + offset, config.RotarySize);
+        if (body.Rotary is null) return;
+        var offset = (long)row * config.RotarySize;
+        VectorMath.Rotate(vector, cosines + offset, sines + offset, config.RotarySize);
     }
 
     void Norm(Norm norm, float* from, float* to, int rows)

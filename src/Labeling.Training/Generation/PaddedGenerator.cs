@@ -5,7 +5,7 @@ namespace Labeling.Training.Generation;
 
 /// <summary>
 /// Generation where the model calculates on a GPU, whose memory the processor's kernels cannot reach: rows padded on the left, one pass of libtorch for
-/// a token of all of them. Rows that have ended leave the batch when they are half of it.
+/// a token of all of them. Rows that have ended leave the batch when they are half of it; when one outgrows the angles of its text, the batch is read anew.
 /// </summary>
 static class PaddedGenerator
 {
@@ -18,22 +18,38 @@ static class PaddedGenerator
     static void Continue(CausalLm model, List<BatchGenerator.Row> rows, Sampler sampler, HashSet<int> stop, CancellationToken cancellation)
     {
         using var scope = NewDisposeScope();
-        var width = rows.Max(r => r.Prompt.Length);
-        using var cache = new KeyValueCache(model.Config, rows.Count, width + rows.Max(r => r.Limit) - 1);
-        var ids = rows.SelectMany(r => Enumerable.Repeat(0L, width - r.Prompt.Length).Concat(r.Prompt.Select(t => (long)t))).ToArray();
-        var mask = rows.SelectMany(r => Enumerable.Range(0, width).Select(t => t >= width - r.Prompt.Length)).ToArray();
-        Choose(rows, Logits(model, tensor(ids, [rows.Count, width]), tensor(mask, [rows.Count, width]), cache), sampler, stop);
-        while (rows.Any(r => r.Finished is null))
+        KeyValueCache? cache = null;
+        try
         {
-            cancellation.ThrowIfCancellationRequested();
-            using var step = NewDisposeScope();
-            var live = Enumerable.Range(0, rows.Count).Where(i => rows[i].Finished is null).ToArray();
-            if (live.Length * 2 <= rows.Count)
+            Choose(rows, Whole(), sampler, stop);
+            while (rows.Any(r => r.Finished is null))
             {
-                cache.Select(tensor(live.Select(i => (long)i).ToArray()));
-                rows = [.. live.Select(i => rows[i])];
+                cancellation.ThrowIfCancellationRequested();
+                using var step = NewDisposeScope();
+                var live = Enumerable.Range(0, rows.Count).Where(i => rows[i].Finished is null).ToArray();
+                if (live.Length * 2 <= rows.Count)
+                {
+                    cache!.Select(tensor(live.Select(i => (long)i).ToArray()));
+                    rows = [.. live.Select(i => rows[i])];
+                }
+                var outgrown = rows.Any(r => r.Finished is null && r.Prompt.Length + r.Tokens.Count - 1 == model.Body.Rotary?.RereadAfter);
+                Choose(rows, outgrown ? Whole() : Logits(model, tensor(rows.Select(r => (long)r.Last).ToArray(), [rows.Count, 1]), null, cache!), sampler, stop);
             }
-            Choose(rows, Logits(model, tensor(rows.Select(r => (long)r.Last).ToArray(), [rows.Count, 1]), null, cache), sampler, stop);
+        }
+        finally
+        {
+            cache?.Dispose();
+        }
+
+        Tensor Whole()
+        {
+            var texts = rows.Select(r => r.Text).ToList();
+            var width = texts.Max(t => t.Length);
+            cache?.Dispose();
+            cache = new KeyValueCache(model.Config, rows.Count, width + rows.Max(r => r.Limit - r.Tokens.Count) - 1);
+            var ids = texts.SelectMany(t => Enumerable.Repeat(0L, width - t.Length).Concat(t.Select(id => (long)id))).ToArray();
+            var mask = texts.SelectMany(t => Enumerable.Range(0, width).Select(at => at >= width - t.Length)).ToArray();
+            return Logits(model, tensor(ids, [rows.Count, width]), tensor(mask, [rows.Count, width]), cache);
         }
     }
 

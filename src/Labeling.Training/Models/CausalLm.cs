@@ -135,7 +135,7 @@ public sealed class CausalLm : IDisposable
     /// </summary>
     /// <param name="ids">Token ids, int64 [batch, time].</param>
     /// <param name="attentionMask">[batch, time], 1 or true at real tokens, 0 or false at padding; null when all are real.</param>
-    /// <param name="cache">Keys and values of earlier tokens of the same rows; extended by this call.</param>
+    /// <param name="cache">Keys and values of earlier tokens of the same rows; extended by this call. With longrope, they stay as they were when a text outgrows the original context.</param>
     /// <param name="segments">
     /// int64 [batch, time] where rows hold several sequences side by side: equal for the tokens of one sequence. Tokens see their own
     /// sequence only, whose positions begin at 0. Not together with a mask or a cache.

@@ -45,8 +45,9 @@ sealed class Decoder(ModelConfig config, Block[] blocks, Tensor tokenEmbedding)
         var past = cache?.Length ?? 0;
 
         using var scope = NewDisposeScope();
-        var plan = segments is null ? AttentionPlan.Make(config, ids, attentionMask, cache, AlibiSlopes) : AttentionPlan.Packed(config, segments, AlibiSlopes);
-        if (CountPadding && PositionOffset == 0) plan = plan with { Positions = null };
+        var plan = Plan(config.SlidingWindow);
+        var full = config.WindowedLayers is null ? plan : Plan(null);
+        if (config.AnglesFollowLength) plan = plan with { Lengths = Lengths(plan, attentionMask, segments) + (cache?.Ahead ?? 0) };
         if (config.Positions != PositionKind.Alibi) CheckLength(plan);
         var (batch, time) = (ids.shape[0], ids.shape[1]);
         var x = tokenEmbedding.index_select(0, ids.reshape(-1)).view(batch, time, -1);
@@ -55,11 +56,26 @@ sealed class Decoder(ModelConfig config, Block[] blocks, Tensor tokenEmbedding)
         if (EmbeddingNorm is not null) x = EmbeddingNorm.Apply(x);
         x = x.to_type(ComputeType);
         var rotation = Rotary?.At(plan, time);
-        for (var i = 0; i < blocks.Length; i++) x = Run(blocks[i], i, x, plan, rotation, cache, dropout);
+        for (var i = 0; i < blocks.Length; i++) x = Run(blocks[i], i, x, config.WindowOf(i) is null ? full : plan, rotation, cache, dropout);
         if (FinalNorm is not null) x = FinalNorm.Apply(x);
         if (ProjectOut is not null) x = ProjectOut.Apply(x, dropout);
         cache?.Advance(plan);
         return x.MoveToOuterDisposeScope();
+
+        AttentionPlan Plan(int? window)
+        {
+            var made = segments is null ? AttentionPlan.Make(config, ids, attentionMask, cache, AlibiSlopes, window) : AttentionPlan.Packed(segments, AlibiSlopes, window);
+            return CountPadding && PositionOffset == 0 ? made with { Positions = null } : made;
+        }
+    }
+
+    /// <summary>How many tokens the text of each token has so far, int64 [batch or 1, time or 1]. Padding counts where it takes positions.</summary>
+    Tensor Lengths(AttentionPlan plan, Tensor? attentionMask, Tensor? segments)
+    {
+        if (segments is not null) return segments.unsqueeze(2).eq(segments.unsqueeze(1)).sum(2);
+        if (!CountPadding && plan.KeyMask is { } real) return real.sum(1, keepdim: true);
+        if (!CountPadding && attentionMask is not null) return attentionMask.to_type(ScalarType.Int64).sum(1, keepdim: true) + plan.Past;
+        return full([1, 1], plan.Past + plan.Time, ScalarType.Int64);
     }
 
     /// <summary>Left padding takes no positions, so only the longest row of real tokens counts.</summary>
@@ -86,8 +102,10 @@ sealed class Decoder(ModelConfig config, Block[] blocks, Tensor tokenEmbedding)
             x = block.AttentionNorm.Apply(x + Attending(x));
             return block.FeedForwardNorm.Apply(x + Feeding(x));
         }
-        x = x + Attending(block.AttentionNorm.Apply(x));
-        return x + Feeding(block.FeedForwardNorm.Apply(x));
+        var normed = block.AttentionNorm.Apply(x);
+        x = (config.NormedResidual ? normed : x) + Attending(normed);
+        normed = block.FeedForwardNorm.Apply(x);
+        return (config.NormedResidual ? normed : x) + Feeding(normed);
     }
 
     Tensor Attend(Block block, int index, Tensor x, AttentionPlan plan, Rotary.Rotation? rotation, KeyValueCache? cache, Dropout? dropout)
@@ -97,6 +115,7 @@ sealed class Decoder(ModelConfig config, Block[] blocks, Tensor tokenEmbedding)
         if (block.QueryNorm is not null) query = block.QueryNorm.Apply(query);
         if (block.KeyNorm is not null) key = block.KeyNorm.Apply(key);
         if (rotation is not null) (query, key) = (rotation.Apply(query), rotation.Apply(key));
+        if (config.ScoreFactor(index) is var factor && factor != 1) query = query * factor;
         if (cache is not null) (key, value) = cache.Append(index, key, value);
         if (config.KeyValueHeads != config.Heads)
         {
@@ -146,19 +165,22 @@ sealed class Decoder(ModelConfig config, Block[] blocks, Tensor tokenEmbedding)
 /// <param name="KeyMask">bool [batch, past + time], false at padding; null without left padding.</param>
 sealed record AttentionPlan(long Past, long Time, Tensor? Positions, Tensor? Mask, bool Causal, Tensor? KeyMask)
 {
+    /// <summary>int64 [batch or 1, time or 1], tokens of the text that each token belongs to; null where the rotary angles do not depend on it.</summary>
+    public Tensor? Lengths { get; init; }
+
     /// <summary>Most real tokens of a row that was given at once; a cached row's length is watched by whoever decodes.</summary>
     public long LongestRow => Past > 0 ? 0 : KeyMask is null ? Positions!.max().ToInt64() + 1 : KeyMask.sum(1).max().ToInt64();
 
     /// <summary>Several sequences side by side in each row: a token sees its own sequence up to itself, and positions begin anew with each.</summary>
-    /// <param name="config">The model's configuration.</param>
     /// <param name="segments">int64 [batch, time], equal for the adjacent tokens of one sequence.</param>
     /// <param name="alibiSlopes">Slopes of the heads; null without ALiBi.</param>
-    public static AttentionPlan Packed(ModelConfig config, Tensor segments, float[]? alibiSlopes)
+    /// <param name="slidingWindow">How many last tokens are seen; null for all.</param>
+    public static AttentionPlan Packed(Tensor segments, float[]? alibiSlopes, int? slidingWindow)
     {
         var (batch, time) = (segments.shape[0], segments.shape[1]);
         var visible = segments.unsqueeze(2).eq(segments.unsqueeze(1)).tril();
         var positions = visible.sum(2) - 1;
-        if (config.SlidingWindow is { } window && time > window) visible = visible.triu(1 - window);
+        if (slidingWindow is { } window && time > window) visible = visible.triu(1 - window);
         var mask = visible.unsqueeze(1);
         if (alibiSlopes is null) return new AttentionPlan(0, time, positions, mask, false, null);
         var slopes = tensor(alibiSlopes, device: segments.device).view(1, -1, 1, 1);
@@ -166,7 +188,7 @@ sealed record AttentionPlan(long Past, long Time, Tensor? Positions, Tensor? Mas
         return new AttentionPlan(0, time, positions, bias, false, null);
     }
 
-    public static AttentionPlan Make(ModelConfig config, Tensor ids, Tensor? attentionMask, KeyValueCache? cache, float[]? alibiSlopes)
+    public static AttentionPlan Make(ModelConfig config, Tensor ids, Tensor? attentionMask, KeyValueCache? cache, float[]? alibiSlopes, int? slidingWindow)
     {
         var past = cache?.Length ?? 0;
         var (batch, time) = (ids.shape[0], ids.shape[1]);
@@ -179,14 +201,14 @@ sealed record AttentionPlan(long Past, long Time, Tensor? Positions, Tensor? Mas
         // Rows that have ended stay in a decoding batch for a while and run past the last position; their output is not used.
         if (real is not null) positions = (real.cumsum(1) - 1).clamp(0, config.MaxPositions - 1).narrow(1, past, time);
 
-        var windowed = config.SlidingWindow is { } window && total > window;
+        var windowed = total > slidingWindow;
         if (real is null && alibiSlopes is null && !windowed && (past == 0 || time == 1))
             return new AttentionPlan(past, time, positions, null, time > 1, real);
         if (real is not null && time == 1 && alibiSlopes is null && !windowed)
             return new AttentionPlan(past, time, positions, real.view(batch, 1, 1, total), false, real);
 
         var visible = ones(time, total, ScalarType.Bool, ids.device).tril(past);
-        if (windowed) visible = visible.triu(past - config.SlidingWindow!.Value + 1);
+        if (windowed) visible = visible.triu(past - slidingWindow!.Value + 1);
         if (real is not null)
         {
             // A padding query sees itself: a row without any visible key would be NaN.

@@ -8,6 +8,10 @@ sealed class DecoderLayout(ModelConfig c, WeightSource source)
 {
     readonly int hidden = c.HiddenSize;
 
+    /// <summary>What a norm without weights of its own calculates with: constants that are nobody's parameters.</summary>
+    readonly (TorchSharp.torch.Tensor Weight, TorchSharp.torch.Tensor Bias) plain = c.NormWeights ? default
+        : (TorchSharp.torch.ones(c.HiddenSize).DetachFromDisposeScope(), TorchSharp.torch.zeros(c.HiddenSize).DetachFromDisposeScope());
+
     /// <summary>Prefix of every tensor of the body; old checkpoints of GPT-2, GPT-NeoX and BLOOM leave it out.</summary>
     public static string Prefix(string modelType) => modelType switch
     {
@@ -78,7 +82,7 @@ sealed class DecoderLayout(ModelConfig c, WeightSource source)
         var positions = Embedding(p + "embed_positions.weight", c.MaxPositions + 2, hidden);
         var projectOut = c.EmbeddingSize is { } outer ? Dense(p + "project_out", hidden, outer, bias: false) : null;
         var projectIn = c.EmbeddingSize is { } inner ? Dense(p + "project_in", inner, hidden, bias: false) : null;
-        var final = c.PreNorm ? LayerNorm(p + "final_layer_norm") : null;
+        var final = c.PreNorm && c.FinalNorm ? LayerNorm(p + "final_layer_norm") : null;
         var blocks = Blocks(i => $"{p}layers.{i}.", b => new Block
         {
             Key = Dense(b + "self_attn.k_proj", hidden, hidden, c.QueryKeyValueBias),
@@ -141,7 +145,9 @@ sealed class DecoderLayout(ModelConfig c, WeightSource source)
     Linear Conv1D(string name, int from, int to, Init init = Init.Normal) =>
         new(name, source(name + ".weight", [from, to], init), source(name + ".bias", [to], Init.Zeros), transposed: true);
 
-    Norm LayerNorm(string name) => new(source(name + ".weight", [hidden], Init.Ones), source(name + ".bias", [hidden], Init.Zeros), c.NormEpsilon);
+    Norm LayerNorm(string name) => c.NormWeights
+        ? new(source(name + ".weight", [hidden], Init.Ones), source(name + ".bias", [hidden], Init.Zeros), c.NormEpsilon)
+        : new(plain.Weight, plain.Bias, c.NormEpsilon);
 
     Norm RmsNorm(string name, int width) => new(source(name + ".weight", [width], Init.Ones), null, c.NormEpsilon);
 }

@@ -27,6 +27,9 @@ public sealed class KeyValueCache : IDisposable
     /// <summary>bool [batch, <see cref="Length"/>], false at left padding; null when there is none.</summary>
     internal Tensor? Mask { get; private set; }
 
+    /// <summary>Tokens of every row that will follow what is read now and count for the length of its text already.</summary>
+    internal int Ahead { get; init; }
+
     internal (Tensor Keys, Tensor Values) Append(int layer, Tensor key, Tensor value)
     {
         var time = key.shape[2];

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 
@@ -75,6 +76,16 @@ public sealed record ModelConfig
     public bool ParallelResidual { get; init; }
     /// <summary>Norms stand before attention and feed-forward rather than after the residual sum.</summary>
     public bool PreNorm { get; init; } = true;
+    /// <summary>Attention and feed-forward add to the norm of their input rather than to the input (BLOOM's apply_residual_connection_post_layernorm).</summary>
+    public bool NormedResidual { get; init; }
+    /// <summary>Whether a norm stands after the last block of a model with <see cref="PreNorm"/> (not with OPT's _remove_final_layer_norm).</summary>
+    public bool FinalNorm { get; init; } = true;
+    /// <summary>Whether the norms have weights and biases (not with OPT's layer_norm_elementwise_affine false).</summary>
+    public bool NormWeights { get; init; } = true;
+    /// <summary>Whether attention scores are divided by the root of the head's width (GPT-2's scale_attn_weights).</summary>
+    public bool ScaleAttention { get; init; } = true;
+    /// <summary>Whether attention scores are divided by the layer's number, counted from 1 (GPT-2's scale_attn_by_inverse_layer_idx).</summary>
+    public bool ScaleAttentionByLayer { get; init; }
     /// <summary>Whether query, key and value projections have a bias.</summary>
     public bool QueryKeyValueBias { get; init; } = true;
     /// <summary>Whether the attention's output projection has a bias.</summary>
@@ -85,8 +96,10 @@ public sealed record ModelConfig
     public bool QueryKeyNorm { get; init; }
     /// <summary>Width of the token embedding where it differs from <see cref="HiddenSize"/> (OPT-350m); null otherwise.</summary>
     public int? EmbeddingSize { get; init; }
-    /// <summary>Attention sees only this many last tokens; null for all.</summary>
+    /// <summary>Attention sees only this many last tokens, its own included; null for all.</summary>
     public int? SlidingWindow { get; init; }
+    /// <summary>Which layers have the <see cref="SlidingWindow"/>, one entry for each; null for every layer.</summary>
+    public IReadOnlyList<bool>? WindowedLayers { get; init; }
     /// <summary>Token that begins a text.</summary>
     public int? BosTokenId { get; init; }
     /// <summary>Tokens that end a text; any of them stops generation.</summary>
@@ -195,10 +208,41 @@ public sealed record ModelConfig
         Require(Positions != PositionKind.Rotary || RotarySize % 2 == 0, "head_dim", HeadSize, "the rotated part must be even");
         Require(IntermediateSize > 0, "intermediate size", IntermediateSize, "it must be positive");
         Require(MaxPositions > 0, "max_position_embeddings", MaxPositions, "it must be positive");
+        Require(SlidingWindow is null or > 0, "sliding_window", SlidingWindow ?? 0, "it must be positive, or null for none");
+        Require(WindowedLayers is null || WindowedLayers.Count == Layers, "layer_types", $"a list of {WindowedLayers?.Count}", $"there are {Layers} layers");
+        if (RopeScaling is { Kind: "longrope" } scaling)
+        {
+            Require(scaling.OriginalMaxPositions > 1, "original_max_position_embeddings", scaling.OriginalMaxPositions, "it must be 2 or more");
+            Factors("short_factor", scaling.ShortFactors);
+            Factors("long_factor", scaling.LongFactors);
+        }
+
+        void Factors(string field, IReadOnlyList<double> factors)
+        {
+            Require(factors.Count == RotarySize / 2, field, $"a list of {factors.Count}", $"one number for each of the {RotarySize / 2} rotated pairs of a head is needed");
+            Require(factors.All(f => f > 0 && double.IsFinite(f)), field, $"[{string.Join(", ", factors.Select(f => f.ToString(CultureInfo.InvariantCulture)))}]", "every number must be positive");
+        }
     }
 
     /// <summary>Width of the rotated part of a head.</summary>
     internal int RotarySize => (int)(HeadSize * RotaryFraction);
+
+    /// <summary>Longest text whose rotary angles are those of every shorter one; <see cref="MaxPositions"/> or more where none is too long.</summary>
+    internal int SteadyPositions => RopeScaling switch
+    {
+        { Kind: "longrope" } scaling => scaling.OriginalMaxPositions,
+        { Kind: "dynamic" } => TrainedPositions ?? MaxPositions,
+        _ => MaxPositions,
+    };
+
+    /// <summary>Whether the rotary angles of a text change with its length, so that the model must know where each text ends.</summary>
+    internal bool AnglesFollowLength => Positions == PositionKind.Rotary && SteadyPositions < MaxPositions;
+
+    /// <summary>The sliding window of a layer; null where it sees all tokens.</summary>
+    internal int? WindowOf(int layer) => WindowedLayers is { } some && !some[layer] ? null : SlidingWindow;
+
+    /// <summary>What a layer's attention scores are multiplied by, beside 1/√(head size).</summary>
+    internal double ScoreFactor(int layer) => (ScaleAttention ? 1 : Math.Sqrt(HeadSize)) / (ScaleAttentionByLayer ? layer + 1 : 1);
 
     /// <summary>Width of the vectors the head multiplies.</summary>
     internal int OutputSize => EmbeddingSize ?? HiddenSize;
@@ -228,11 +272,11 @@ public enum Architecture
 }
 
 /// <summary>Scaling of rotary frequencies for contexts longer than the model was first trained on.</summary>
-/// <param name="Kind"><c>linear</c>, <c>llama3</c>, <c>yarn</c> or <c>dynamic</c>.</param>
+/// <param name="Kind"><c>linear</c>, <c>llama3</c>, <c>yarn</c>, <c>longrope</c> or <c>dynamic</c>.</param>
 /// <param name="Factor">How many times longer.</param>
 /// <param name="LowFrequencyFactor">llama3: wavelengths longer than the original context divided by this are scaled fully.</param>
 /// <param name="HighFrequencyFactor">llama3: wavelengths shorter than the original context divided by this are not scaled.</param>
-/// <param name="OriginalMaxPositions">llama3 and yarn: context of the first training; 0 for the model's own.</param>
+/// <param name="OriginalMaxPositions">llama3, yarn and longrope: context of the first training; with yarn, 0 for the model's own.</param>
 public sealed record RopeScaling(string Kind, double Factor, double LowFrequencyFactor = 1, double HighFrequencyFactor = 4, int OriginalMaxPositions = 8192)
 {
     /// <summary>yarn: frequencies that turn more often than this within the original context are not scaled.</summary>
@@ -241,6 +285,10 @@ public sealed record RopeScaling(string Kind, double Factor, double LowFrequency
     public double SlowTurns { get; init; } = 1;
     /// <summary>yarn: whether the band between the two begins and ends at whole frequencies.</summary>
     public bool WholeBand { get; init; } = true;
-    /// <summary>yarn: queries and keys are multiplied by this.</summary>
+    /// <summary>yarn and longrope: queries and keys are multiplied by this.</summary>
     public double AttentionFactor { get; init; } = 1;
+    /// <summary>longrope: what each frequency is divided by in a text of at most <see cref="OriginalMaxPositions"/> tokens, one number per rotated pair.</summary>
+    public IReadOnlyList<double> ShortFactors { get; init; } = [];
+    /// <summary>longrope: the same for longer texts.</summary>
+    public IReadOnlyList<double> LongFactors { get; init; } = [];
 }

@@ -47,8 +47,6 @@ static class ModelConfigReader
 
     static ModelConfig Gpt2(Fields f)
     {
-        f.Refuse("scale_attn_weights", false);
-        f.Refuse("scale_attn_by_inverse_layer_idx", true);
         f.Refuse("add_cross_attention", true);
         var hidden = f.Int("n_embd", 768);
         var heads = f.Int("n_head", 12);
@@ -67,6 +65,9 @@ static class ModelConfigReader
             Activation = f.Activation("activation_function", "gelu_new"),
             TieWordEmbeddings = f.Flag("tie_word_embeddings", true),
             InitializerRange = f.Number("initializer_range", 0.02),
+            // reorder_and_upcast_attn, the third of these flags, is about the order of half-precision products and changes no value.
+            ScaleAttention = f.Flag("scale_attn_weights", true),
+            ScaleAttentionByLayer = f.Flag("scale_attn_by_inverse_layer_idx", false),
         };
     }
 
@@ -75,6 +76,7 @@ static class ModelConfigReader
         var hidden = f.Int("hidden_size", 6144);
         var heads = f.Int("num_attention_heads", 64);
         var bias = f.Flag("attention_bias", true);
+        var positions = f.Int("max_position_embeddings", 2048);
         return new ModelConfig
         {
             ModelType = "gpt_neox",
@@ -85,7 +87,7 @@ static class ModelConfigReader
             KeyValueHeads = heads,
             HeadSize = hidden / Math.Max(heads, 1),
             IntermediateSize = f.Int("intermediate_size", 24576),
-            MaxPositions = f.Int("max_position_embeddings", 2048),
+            MaxPositions = positions,
             NormEpsilon = f.Number("layer_norm_eps", 1e-5),
             Activation = f.Activation("hidden_act", "gelu"),
             TieWordEmbeddings = f.Flag("tie_word_embeddings", false),
@@ -93,7 +95,7 @@ static class ModelConfigReader
             Positions = PositionKind.Rotary,
             RopeTheta = f.RopeTheta(f.Number("rotary_emb_base", 10000)),
             RotaryFraction = f.RotaryFraction(f.Number("rotary_pct", f.Number("partial_rotary_factor", 0.25))),
-            RopeScaling = f.RopeScaling(),
+            RopeScaling = f.RopeScaling(positions),
             ParallelResidual = f.Flag("use_parallel_residual", true),
             QueryKeyValueBias = bias,
             AttentionOutputBias = bias,
@@ -102,8 +104,6 @@ static class ModelConfigReader
 
     static ModelConfig Opt(Fields f)
     {
-        f.Refuse("_remove_final_layer_norm", true);
-        f.Refuse("layer_norm_elementwise_affine", false);
         var hidden = f.Int("hidden_size", 768);
         var heads = f.Int("num_attention_heads", 12);
         var embedding = f.OptionalInt("word_embed_proj_dim") ?? hidden;
@@ -123,6 +123,8 @@ static class ModelConfigReader
             TieWordEmbeddings = f.Flag("tie_word_embeddings", true),
             InitializerRange = f.Number("init_std", 0.02),
             PreNorm = f.Flag("do_layer_norm_before", true),
+            FinalNorm = !f.Flag("_remove_final_layer_norm", false),
+            NormWeights = f.Flag("layer_norm_elementwise_affine", true),
             QueryKeyValueBias = bias,
             AttentionOutputBias = bias,
             FeedForwardBias = bias,
@@ -132,7 +134,6 @@ static class ModelConfigReader
 
     static ModelConfig Bloom(Fields f)
     {
-        f.Refuse("apply_residual_connection_post_layernorm", true);
         var hidden = f.OptionalInt("n_embed") ?? f.Int("hidden_size", 64);
         var heads = f.OptionalInt("num_attention_heads") ?? f.Int("n_head", 8);
         return new ModelConfig
@@ -151,6 +152,7 @@ static class ModelConfigReader
             TieWordEmbeddings = f.Flag("tie_word_embeddings", true),
             InitializerRange = f.Number("initializer_range", 0.02),
             Positions = PositionKind.Alibi,
+            NormedResidual = f.Flag("apply_residual_connection_post_layernorm", false),
         };
     }
 
@@ -160,6 +162,8 @@ static class ModelConfigReader
         var heads = f.Int("num_attention_heads", 32);
         var bias = type switch { "qwen2" => true, "mistral" => false, _ => f.Flag("attention_bias", false) };
         var layers = f.Int("num_hidden_layers", 32);
+        var positions = f.Int("max_position_embeddings", type switch { "llama" => 2048, "mistral" => 131072, _ => 32768 });
+        var (window, windowed) = f.Windows(type, layers);
         return new ModelConfig
         {
             ModelType = type,
@@ -170,24 +174,20 @@ static class ModelConfigReader
             KeyValueHeads = f.OptionalInt("num_key_value_heads") ?? (type == "mistral" ? 8 : heads),
             HeadSize = f.OptionalInt("head_dim") ?? (type == "qwen3" ? 128 : hidden / Math.Max(heads, 1)),
             IntermediateSize = f.Int("intermediate_size", type switch { "llama" => 11008, "mistral" => 14336, _ => 22016 }),
-            MaxPositions = f.Int("max_position_embeddings", type switch { "llama" => 2048, "mistral" => 131072, _ => 32768 }),
+            MaxPositions = positions,
             NormEpsilon = f.Number("rms_norm_eps", 1e-6),
             Activation = f.Activation("hidden_act", "silu"),
             TieWordEmbeddings = f.Flag("tie_word_embeddings", false),
             InitializerRange = f.Number("initializer_range", 0.02),
             Positions = PositionKind.Rotary,
             RopeTheta = f.RopeTheta(10000),
-            RopeScaling = f.RopeScaling(),
+            RopeScaling = f.RopeScaling(positions),
             QueryKeyValueBias = bias,
             AttentionOutputBias = type is "llama" or "qwen3" && bias,
             FeedForwardBias = type == "llama" && f.Flag("mlp_bias", false),
             QueryKeyNorm = type == "qwen3",
-            SlidingWindow = type switch
-            {
-                "mistral" => f.Has("sliding_window") ? f.OptionalInt("sliding_window") : 4096,
-                "qwen2" or "qwen3" => f.Flag("use_sliding_window", false) ? f.WindowOfAll(layers) : null,
-                _ => null,
-            },
+            SlidingWindow = window,
+            WindowedLayers = windowed,
         };
     }
 
@@ -230,17 +230,28 @@ static class ModelConfigReader
             _ => throw Wrong(field, "gelu_new, gelu_pytorch_tanh, gelu_fast, gelu_accurate, gelu, gelu_python, relu, silu or swish"),
         };
 
-        public bool Has(string field) => json.ContainsKey(field);
-
-        /// <summary>The window where every layer has it, null where none has; <c>layer_types</c> says which, else layers from <c>max_window_layers</c> on do.</summary>
-        public int? WindowOfAll(int layers)
+        /// <summary>
+        /// The sliding window and the layers that have it, null for all of them. <c>layer_types</c> says which; without it, Mistral's are all layers and
+        /// Qwen's those from <c>max_window_layers</c> on. transformers reads a Mistral with <c>layer_types</c> as a Ministral, which is the same model.
+        /// </summary>
+        public (int? Window, bool[]? Layers) Windows(string type, int layers)
         {
-            var sliding = json["layer_types"] is JsonArray types
-                ? types.Count(t => t?.GetValue<string>() == "sliding_attention")
-                : Math.Max(0, layers - Int("max_window_layers", 28));
-            return sliding == 0 ? null
-                : sliding == layers ? OptionalInt("sliding_window") ?? 4096
-                : throw new ModelConfigException($"{path}: use_sliding_window gives {sliding} of {layers} layers a sliding window; supported are all layers or none.");
+            if (type == "llama") return (null, null);
+            int? window = type != "mistral" && !Flag("use_sliding_window", false) ? null : json.ContainsKey("sliding_window") ? OptionalInt("sliding_window") : 4096;
+            var first = window is null ? layers : type == "mistral" ? 0 : Int("max_window_layers", 28);
+            var windowed = LayerTypes(layers) ?? [.. Enumerable.Range(0, layers).Select(i => i >= first)];
+            if (!windowed.Contains(true)) return (null, null);
+            if (window is null) throw Wrong("layer_types", $"full_attention alone where {(type == "mistral" ? "sliding_window is null" : "use_sliding_window is false or sliding_window null")}");
+            return (window, windowed.Contains(false) ? windowed : null);
+        }
+
+        bool[]? LayerTypes(int layers)
+        {
+            if (json["layer_types"] is not { } types) return null;
+            var names = types is JsonArray list ? list.Select(t => t is JsonValue v && v.TryGetValue<string>(out var name) ? name : "").ToArray() : [];
+            return names.Length == layers && names.All(n => n is "full_attention" or "sliding_attention")
+                ? [.. names.Select(n => n == "sliding_attention")]
+                : throw Wrong("layer_types", $"a list with full_attention or sliding_attention for each of the {layers} layers");
         }
 
         /// <summary>New transformers versions write one <c>rope_parameters</c> object in place of two fields.</summary>
@@ -252,7 +263,8 @@ static class ModelConfigReader
 
         public double RotaryFraction(double missing) => RopeParameters is { } rope ? Number(rope, "partial_rotary_factor", missing) : missing;
 
-        public RopeScaling? RopeScaling()
+        /// <param name="positions">Longest sequence of the model.</param>
+        public RopeScaling? RopeScaling(int positions)
         {
             if ((RopeParameters ?? json["rope_scaling"]) is not JsonObject scaling) return null;
             var kind = (scaling["rope_type"] ?? scaling["type"])?.GetValue<string>() ?? "default";
@@ -270,9 +282,30 @@ static class ModelConfigReader
                     WholeBand = scaling["truncate"]?.GetValue<bool>() ?? true,
                     AttentionFactor = Number(scaling, "attention_factor", YarnAttention(scaling, factor)),
                 },
-                _ => throw new ModelConfigException($"{path}: rope scaling {kind} is not supported; supported are linear, dynamic, yarn and llama3."),
+                "longrope" or "su" => LongRope(scaling, positions),
+                _ => throw new ModelConfigException($"{path}: rope scaling {kind} is not supported; supported are linear, dynamic, yarn, longrope and llama3."),
             };
         }
+
+        /// <summary>
+        /// LongRoPE (Ding et al. 2024, arXiv 2402.13753) with the attention factor of Phi-3 (Abdin et al. 2024, arXiv 2404.14219), √(1 + ln(factor) / ln(original)).
+        /// Phi-3 keeps the original context beside the scaling, which then counts, and may leave the factor to be worked out.
+        /// </summary>
+        RopeScaling LongRope(JsonObject scaling, int positions)
+        {
+            var original = OptionalInt("original_max_position_embeddings") ?? (int)Number(scaling, "original_max_position_embeddings", positions);
+            var factor = Number(scaling, "factor", (double)positions / original);
+            return new RopeScaling("longrope", factor, OriginalMaxPositions: original)
+            {
+                ShortFactors = Numbers(scaling, "short_factor"),
+                LongFactors = Numbers(scaling, "long_factor"),
+                AttentionFactor = Number(scaling, "attention_factor", factor <= 1 ? 1 : Math.Sqrt(1 + Math.Log(factor) / Math.Log(original))),
+            };
+        }
+
+        double[] Numbers(JsonObject from, string field) => from[field] is JsonArray list && list.All(n => n is JsonValue v && v.GetValueKind() == JsonValueKind.Number)
+            ? [.. list.Select(n => n!.GetValue<double>())]
+            : throw new ModelConfigException($"{path}: {field} is {from[field]?.ToJsonString() ?? "missing"}; a list of numbers is needed.");
 
         /// <summary>0.1·ln(factor) + 1 (Peng et al. 2023, arXiv 2309.00071, section 3.4), or DeepSeek's quotient of two such numbers.</summary>
         double YarnAttention(JsonObject scaling, double factor)

@@ -54,7 +54,7 @@ static class ModelConfigWriter
     static JsonObject NewFields(ModelConfig c)
     {
         var activation = c.Activation switch { Activation.GeluTanh => "gelu_new", Activation.Gelu => "gelu", Activation.Relu => "relu", _ => "silu" };
-        return c.ModelType switch
+        var json = c.ModelType switch
         {
             "gpt2" => new JsonObject
             {
@@ -69,7 +69,8 @@ static class ModelConfigWriter
                 ["attn_pdrop"] = 0.0,
                 ["layer_norm_epsilon"] = c.NormEpsilon,
                 ["initializer_range"] = c.InitializerRange,
-                ["scale_attn_weights"] = true,
+                ["scale_attn_weights"] = c.ScaleAttention,
+                ["scale_attn_by_inverse_layer_idx"] = c.ScaleAttentionByLayer,
                 ["use_cache"] = true,
             },
             "bloom" => new JsonObject
@@ -80,7 +81,7 @@ static class ModelConfigWriter
                 ["seq_length"] = c.MaxPositions,
                 ["layer_norm_epsilon"] = c.NormEpsilon,
                 ["initializer_range"] = c.InitializerRange,
-                ["apply_residual_connection_post_layernorm"] = false,
+                ["apply_residual_connection_post_layernorm"] = c.NormedResidual,
                 ["hidden_dropout"] = 0.0,
                 ["attention_dropout"] = 0.0,
             },
@@ -94,6 +95,8 @@ static class ModelConfigWriter
                 ["activation_function"] = activation,
                 ["init_std"] = c.InitializerRange,
                 ["do_layer_norm_before"] = c.PreNorm,
+                ["_remove_final_layer_norm"] = !c.FinalNorm,
+                ["layer_norm_elementwise_affine"] = c.NormWeights,
                 ["enable_bias"] = c.QueryKeyValueBias,
                 ["word_embed_proj_dim"] = c.OutputSize,
                 ["dropout"] = 0.0,
@@ -127,17 +130,54 @@ static class ModelConfigWriter
                 ["rms_norm_eps"] = c.NormEpsilon,
                 ["initializer_range"] = c.InitializerRange,
                 ["rope_theta"] = c.RopeTheta,
-                ["rope_scaling"] = c.RopeScaling is { } r ? new JsonObject
-                {
-                    ["rope_type"] = r.Kind,
-                    ["factor"] = r.Factor,
-                    ["low_freq_factor"] = r.LowFrequencyFactor,
-                    ["high_freq_factor"] = r.HighFrequencyFactor,
-                    ["original_max_position_embeddings"] = r.OriginalMaxPositions,
-                } : null,
                 ["attention_bias"] = c.QueryKeyValueBias,
                 ["mlp_bias"] = c.FeedForwardBias,
             },
         };
+        if (c.Positions == PositionKind.Rotary) json["rope_scaling"] = Scaling(c.RopeScaling);
+        if (c.ModelType is "mistral" or "qwen2" or "qwen3") AddWindows(json, c);
+        return json;
+    }
+
+    static JsonObject? Scaling(RopeScaling? scaling)
+    {
+        if (scaling is not { } s) return null;
+        var json = new JsonObject { ["rope_type"] = s.Kind, ["factor"] = s.Factor };
+        if (s.Kind is "llama3" or "yarn" or "longrope" && s.OriginalMaxPositions > 0) json["original_max_position_embeddings"] = s.OriginalMaxPositions;
+        if (s.Kind is "yarn" or "longrope") json["attention_factor"] = s.AttentionFactor;
+        switch (s.Kind)
+        {
+            case "llama3":
+                json["low_freq_factor"] = s.LowFrequencyFactor;
+                json["high_freq_factor"] = s.HighFrequencyFactor;
+                break;
+            case "yarn":
+                json["beta_fast"] = s.FastTurns;
+                json["beta_slow"] = s.SlowTurns;
+                json["truncate"] = s.WholeBand;
+                break;
+            case "longrope":
+                json["short_factor"] = Numbers(s.ShortFactors);
+                json["long_factor"] = Numbers(s.LongFactors);
+                break;
+        }
+        return json;
+    }
+
+    static JsonArray Numbers(IReadOnlyList<double> numbers) => [.. numbers.Select(n => (JsonNode)n)];
+
+    static void AddWindows(JsonObject json, ModelConfig c)
+    {
+        json["sliding_window"] = c.SlidingWindow;
+        var windowed = Enumerable.Range(0, c.Layers).Select(i => c.WindowOf(i) is not null).ToList();
+        if (c.ModelType != "mistral")
+        {
+            json["use_sliding_window"] = c.SlidingWindow is not null;
+            // What versions before layer_types go by.
+            json["max_window_layers"] = windowed.TakeWhile(w => !w).Count();
+        }
+        // A Mistral with this field is another model class to transformers, so it is there only when it is needed.
+        if (c.ModelType != "mistral" || c.WindowedLayers is not null)
+            json["layer_types"] = new JsonArray([.. windowed.Select(w => (JsonNode)(w ? "sliding_attention" : "full_attention"))]);
     }
 }

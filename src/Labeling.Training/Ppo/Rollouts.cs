@@ -119,7 +119,7 @@ internal static class Rollouts
 
     /// <summary>Values before each answer token, one after the other. [tokens].</summary>
     public static Tensor TokenValues(ValueModel values, IReadOnlyList<Sequence> sequences, int padId) =>
-        values.Values(TokenBatch.Inputs(sequences, padId)).reshape(-1).index_select(0, TokenBatch.PredictingPositions(sequences));
+        values.Values(TokenBatch.Inputs(sequences, padId), TokenBatch.InputMask(values.Config, sequences)).reshape(-1).index_select(0, TokenBatch.PredictingPositions(sequences));
 
     /// <summary>
     /// Rewards (−β·KL on every token, the score on the last; the end token where there is one), advantages by GAE, whitened over the batch,

@@ -49,7 +49,7 @@ public sealed class DecodeStepTests
     }
 
     /// <summary>Rows of 22 tokens; the first few are taken over from libtorch's cache, as many as the row's number. Then again by several tokens at once.</summary>
-    static void Check(string name, CausalLm model)
+    internal static void Check(string name, CausalLm model)
     {
         const int Rows = 3, Time = 22;
         var ids = randint(2, model.Config.VocabularySize, [Rows, Time], dtype: ScalarType.Int64, generator: new Generator(4));

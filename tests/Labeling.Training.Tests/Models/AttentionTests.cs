@@ -21,7 +21,7 @@ public sealed class AttentionTests
         using var generator = new Generator(1);
         var segments = (arange(time) / 20).floor().to_type(ScalarType.Int64).unsqueeze(0).expand(Batch, time).contiguous();
         var config = ModelConfig.GptNeoX(50, Heads * Size, 1, Heads, 512);
-        var plan = packed ? AttentionPlan.Packed(config, segments, null) : AttentionPlan.Make(config, zeros(Batch, time, ScalarType.Int64), null, null, null);
+        var plan = packed ? AttentionPlan.Packed(segments, null, null) : AttentionPlan.Make(config, zeros(Batch, time, ScalarType.Int64), null, null, null, null);
         var visible = ones(time, time, ScalarType.Bool).tril();
         if (packed) visible = visible.logical_and(segments[0].unsqueeze(1).eq(segments[0].unsqueeze(0)));
 

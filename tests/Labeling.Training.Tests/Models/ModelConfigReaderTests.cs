@@ -30,12 +30,12 @@ public sealed class ModelConfigReaderTests : IDisposable
     {
         var config = Read(Llama + ""","rope_scaling":{"type":"yarn","factor":4.0}""");
         double[] expected = [1.0, 0.23717082451262847, 0.05, 0.007905694150420948, 0.0025, 0.0007905694150420948, 0.00025, 7.905694150420948e-05];
-        var actual = Rotary.Frequencies(config);
+        var actual = Rotary.Frequencies(config, 64);
         Assert.All(expected.Zip(actual), p => Assert.Equal(p.First, p.Second, p.First * 1e-12));
         Assert.Equal(1.138629436111989, config.RopeScaling!.AttentionFactor, 1e-12);
         // The original context may be given, and with it nothing changes when config.json says the longer one.
         var longer = Read(Llama.Replace("64", "256", StringComparison.Ordinal) + ""","rope_scaling":{"rope_type":"yarn","factor":4.0,"original_max_position_embeddings":64}""");
-        Assert.Equal(actual, Rotary.Frequencies(longer));
+        Assert.Equal(actual, Rotary.Frequencies(longer, 256));
         Assert.Equal(1.5, Read(Llama + ""","rope_scaling":{"rope_type":"yarn","factor":4.0,"attention_factor":1.5}""").RopeScaling!.AttentionFactor);
     }
 
@@ -43,11 +43,34 @@ public sealed class ModelConfigReaderTests : IDisposable
     public void Dynamic_scaling_begins_beyond_the_trained_positions()
     {
         var config = Read(Llama + ""","rope_scaling":{"type":"dynamic","factor":2.0}""");
-        Assert.Equal(Rotary.Frequencies(Read(Llama)), Rotary.Frequencies(config));
+        Assert.Equal(Rotary.Frequencies(Read(Llama), 64), Rotary.Frequencies(config, 64));
         // theta * (2 * 96 / 64 - 1)^(16/14), as in the paper's appendix.
-        var longer = Rotary.Frequencies(config with { MaxPositions = 96, TrainedPositions = 64 });
+        var longer = Rotary.Frequencies(config with { MaxPositions = 96, TrainedPositions = 64 }, 96);
         Assert.Equal(0.28641497097875973, longer[1], 1e-12);
         Assert.Equal(0.00015811388300841897, longer[7], 1e-15);
+    }
+
+    /// <summary>√(1 + ln(factor) / ln(original)), and where the factor and the original context come from.</summary>
+    [Fact]
+    public void Longrope_has_a_divisor_for_each_frequency_and_an_attention_factor()
+    {
+        const string Lists = """ "short_factor":[1,1,1,1,2,2,2,2],"long_factor":[1,2,3,4,5,6,7,8]""";
+        var config = Read(Llama + $$""","original_max_position_embeddings":16,"rope_scaling":{"type":"longrope",{{Lists}}}""");
+        Assert.Equal(16, config.RopeScaling!.OriginalMaxPositions);
+        Assert.Equal(1.224744871391589, config.RopeScaling.AttentionFactor, 1e-15); // 64 / 16 = 4, ln 4 / ln 16 = 1/2
+        var plain = Rotary.Frequencies(Read(Llama), 64);
+        Assert.Equal([.. plain.Select((f, i) => f / (i < 4 ? 1 : 2))], Rotary.Frequencies(config, 16));
+        Assert.Equal([.. plain.Select((f, i) => f / (i + 1))], Rotary.Frequencies(config, 17));
+        // A factor is taken at its word, the original context beside the scaling before the one in it.
+        config = Read(Llama + $$""","original_max_position_embeddings":16,"rope_scaling":{"type":"su","factor":256,"original_max_position_embeddings":8,{{Lists}}}""");
+        Assert.Equal((16, 1.7320508075688772), (config.RopeScaling!.OriginalMaxPositions, config.RopeScaling.AttentionFactor)); // √3
+        // Without either, nothing is longer than the original context.
+        config = Read(Llama + $$""","rope_parameters":{"rope_type":"longrope",{{Lists}}}""");
+        Assert.Equal((64, 1.0, false), (config.RopeScaling!.OriginalMaxPositions, config.RopeScaling.AttentionFactor, config.AnglesFollowLength));
+        // A quarter of a head of 32 is rotated: 4 pairs.
+        var neox = Read(Llama.Replace("llama", "gpt_neox", StringComparison.Ordinal).Replace("\"hidden_size\":32", "\"hidden_size\":64", StringComparison.Ordinal)
+            + ""","rope_scaling":{"rope_type":"longrope","short_factor":[1,1,1,1],"long_factor":[2,2,2,4],"factor":4,"original_max_position_embeddings":16}""");
+        Assert.Equal([0.5, 0.05, 0.005, 0.00025], Rotary.Frequencies(neox, 17).Select(f => Math.Round(f, 12)));
     }
 
     [Fact]
@@ -89,10 +112,54 @@ public sealed class ModelConfigReaderTests : IDisposable
     }
 
     [Theory]
-    [InlineData(""","rope_scaling":{"rope_type":"longrope","factor":4}""", "rope scaling longrope is not supported")]
+    [InlineData(""","rope_scaling":{"rope_type":"abf","factor":4}""", "rope scaling abf is not supported")]
     [InlineData(""","hidden_act":"mish" """, "hidden_act is \"mish\"")]
     public void What_is_not_supported_is_named(string fields, string expected) =>
         Assert.Contains(expected, Assert.Throws<ModelConfigException>(() => Read(Llama + fields)).Message, StringComparison.Ordinal);
+
+    [Theory]
+    [InlineData("qwen2", """ "use_sliding_window":true,"layer_types":["full_attention","sliding_attention"] """, "layer_types is [\"full_attention\",\"sliding_attention\"]", "each of the 1 layers")]
+    [InlineData("qwen3", """ "layer_types":["chunked_attention"] """, "layer_types is [\"chunked_attention\"]", "full_attention or sliding_attention")]
+    [InlineData("mistral", """ "layer_types":"sliding_attention" """, "layer_types is \"sliding_attention\"", "a list")]
+    [InlineData("qwen2", """ "layer_types":["sliding_attention"] """, "layer_types is", "use_sliding_window is false")]
+    [InlineData("qwen3", """ "use_sliding_window":true,"sliding_window":null,"layer_types":["sliding_attention"] """, "layer_types is", "sliding_window null")]
+    [InlineData("mistral", """ "sliding_window":null,"layer_types":["sliding_attention"] """, "layer_types is", "sliding_window is null")]
+    [InlineData("mistral", """ "sliding_window":0 """, "sliding_window is 0", "positive")]
+    [InlineData("llama", """ "rope_scaling":{"type":"longrope","short_factor":[1,1,1],"long_factor":[1,1,1,1,1,1,1,1]} """, "short_factor is a list of 3", "8 rotated pairs")]
+    [InlineData("qwen2", """ "rope_scaling":{"type":"su","short_factor":[1,1,1,1,1,1,1,1],"long_factor":[1,1,1,1,1,1,1,1,1]} """, "long_factor is a list of 9", "8 rotated pairs")]
+    [InlineData("llama", """ "rope_scaling":{"type":"longrope","short_factor":[1,1,1,1,1,1,1,1]} """, "long_factor is missing", "a list of numbers")]
+    [InlineData("llama", """ "rope_scaling":{"type":"longrope","short_factor":[1,1,1,1,1,1,1,1],"long_factor":[1,1,"2",1,1,1,1,1]} """, "long_factor is [1,1,\"2\"", "a list of numbers")]
+    [InlineData("llama", """ "rope_scaling":{"type":"longrope","short_factor":[1,1,1,1,1,1,1,0.5],"long_factor":[1,1,1,1,1,1,1,0]} """, "long_factor is [1, 1", "positive")]
+    [InlineData("llama", """ "rope_scaling":{"type":"longrope","original_max_position_embeddings":0,"short_factor":[1,1,1,1,1,1,1,1],"long_factor":[1,1,1,1,1,1,1,1]} """, "original_max_position_embeddings is 0", "2 or more")]
+    [InlineData("gpt2", """ "scale_attn_weights":"yes" """, "scale_attn_weights is \"yes\"", "true or false")]
+    public void Impossible_values_are_named_with_file_and_field(string type, string fields, string named, string needed)
+    {
+        var message = Assert.Throws<ModelConfigException>(() => Read(Llama.Replace("llama", type, StringComparison.Ordinal) + """,  "num_key_value_heads":1,""" + fields)).Message;
+        Assert.StartsWith(Path.Combine(folder.FullName, "config.json") + ": ", message, StringComparison.Ordinal);
+        Assert.Contains(named, message, StringComparison.Ordinal);
+        Assert.Contains(needed, message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Windows_are_those_of_the_layers_that_have_them()
+    {
+        var three = Llama.Replace("llama", "qwen2", StringComparison.Ordinal).Replace("\"num_hidden_layers\":1", "\"num_hidden_layers\":3", StringComparison.Ordinal) + ""","num_key_value_heads":1""";
+        int?[] Of(string fields)
+        {
+            var config = Read(three + fields);
+            return [.. Enumerable.Range(0, 3).Select(config.WindowOf)];
+        }
+        Assert.Equal([null, 4096, 4096], Of(""","use_sliding_window":true,"max_window_layers":1"""));
+        Assert.Equal([null, null, null], Of(""","use_sliding_window":true,"sliding_window":7"""));
+        Assert.Equal([null, null, null], Of(""","use_sliding_window":true,"sliding_window":null,"max_window_layers":0"""));
+        Assert.Equal([7, null, 7], Of(""","use_sliding_window":true,"sliding_window":7,"max_window_layers":0,"layer_types":["sliding_attention","full_attention","sliding_attention"]"""));
+        three = three.Replace("qwen2", "mistral", StringComparison.Ordinal);
+        Assert.Equal([4096, 4096, 4096], Of(""","layer_types":null"""));
+        Assert.Equal([null, 4096, null], Of(""","layer_types":["full_attention","sliding_attention","full_attention"]"""));
+        Assert.Equal([null, null, null], Of(""","sliding_window":7,"layer_types":["full_attention","full_attention","full_attention"]"""));
+        three = three.Replace("mistral", "llama", StringComparison.Ordinal);
+        Assert.Equal([null, null, null], Of(""","sliding_window":7,"layer_types":["sliding_attention","full_attention","sliding_attention"]"""));
+    }
 
     [Fact]
     public void Of_a_tied_pair_either_tensor_may_be_stored()
