@@ -1112,3 +1112,28 @@ BEGIN
 END $EF$;
 COMMIT;
 
+START TRANSACTION;
+
+DO $EF$
+BEGIN
+    IF NOT EXISTS(SELECT 1 FROM "__EFMigrationsHistory" WHERE "migration_id" = '20261124161949_DirectPreference') THEN
+    ALTER TABLE training_runs DROP CONSTRAINT ck_training_runs_stage;
+    END IF;
+END $EF$;
+
+DO $EF$
+BEGIN
+    IF NOT EXISTS(SELECT 1 FROM "__EFMigrationsHistory" WHERE "migration_id" = '20261124161949_DirectPreference') THEN
+    ALTER TABLE training_runs ADD CONSTRAINT ck_training_runs_stage CHECK (stage in ('sft', 'sample', 'reward', 'ppo', 'dpo'));
+    END IF;
+END $EF$;
+
+DO $EF$
+BEGIN
+    IF NOT EXISTS(SELECT 1 FROM "__EFMigrationsHistory" WHERE "migration_id" = '20261124161949_DirectPreference') THEN
+    INSERT INTO "__EFMigrationsHistory" (migration_id, product_version)
+    VALUES ('20261124161949_DirectPreference', '10.0.15');
+    END IF;
+END $EF$;
+COMMIT;
+

@@ -44,6 +44,8 @@ public sealed class WholeLoopTests(LabelingFixture labeling)
         await Train(ada, project, "reward", new() { ["epochs"] = "4" });
         await Train(ada, project, "ppo", new() { ["episodes"] = "256" });
         await SeeLineage(ada, "ppo-model", "Ben Annotator", "Cleo Ranker");
+        await Train(ada, project, "dpo", new() { ["epochs"] = "4", ["beta"] = "0.2" });
+        await SeeLineage(ada, "dpo-model", "Ben Annotator", "Cleo Ranker");
         await SeeTheOtherPages(ada, ben);
 
         Assert.True(labeling.Findings.Count == 0, string.Join("\n\n", labeling.Findings));

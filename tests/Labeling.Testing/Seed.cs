@@ -76,6 +76,29 @@ public static class Seed
         return completion;
     }
 
+    /// <summary>A model's answer, as a sample run leaves it.</summary>
+    public static Completion Sampled(LabelingDbContext db, Prompt prompt, TrainingRun run, ModelCheckpoint model, string text, int index = 0)
+    {
+        var completion = new Completion
+        {
+            Id = Guid.CreateVersion7(),
+            PromptId = prompt.Id,
+            Source = CompletionSource.Model,
+            Text = text,
+            ModelId = model.Id,
+            RunId = run.Id,
+            SampleIndex = index,
+            Temperature = 1,
+            TopP = 1,
+            Seed = index,
+            TokenCount = 3,
+            FinishReason = "stop",
+            CreatedAt = DateTimeOffset.UtcNow,
+        };
+        db.Completions.Add(completion);
+        return completion;
+    }
+
     /// <summary>A finished ranking of answers that exist, ranks in the order of the answers.</summary>
     public static Ranking Ranking(
         LabelingDbContext db, Prompt prompt, AppUser ranker, IReadOnlyList<Completion> answers, IReadOnlyList<int> ranks, int? strength = null, string? batch = null, bool surplus = false)

@@ -35,6 +35,63 @@ public class PreferenceStageTests(TinyWorld world)
         Assert.True(last["kl"]!.GetValue<double>() >= 0);
     }
 
+    [Theory]
+    [InlineData("dpo")]
+    [InlineData("kto")]
+    public void An_adapter_learns_from_the_same_start_and_is_saved_merged_and_by_itself(string stage)
+    {
+        string Run(string name, object hyperparameters)
+        {
+            var run = RunFiles.Make(world.Root, $"{stage}-{name}", stage, hyperparameters, [("train", TinyWorld.Rankings(16)), ("valid", TinyWorld.Rankings(8, 16))], ("base", $"../{world.SftAndReward().Sft}/output"));
+            TinyWorld.Finish(stage, run);
+            return run;
+        }
+        var adapted = Run("adapter", new { epochs = 20, batch_size = 8, lora_rank = 8, lora_dropout = 0.1, warmup_ratio = 0 });
+        var (first, last) = FirstAndLast(adapted);
+        // A new adapter changes nothing, dropout or not: the reference is the base model.
+        Assert.Equal(stage == "dpo" ? Math.Log(2) : 0.5, first["loss"]!.GetValue<double>(), 1e-3);
+        Assert.True(last["eval/rewards/margins"]!.GetValue<double>() > 0.05, last.ToJsonString());
+        Assert.Equal(["adapter_config.json", "adapter_model.safetensors"], Directory.EnumerateFiles(Path.Combine(adapted, "output", "adapter")).Select(Path.GetFileName).Order());
+
+        var all = Run("all-weights", new { epochs = 20, batch_size = 8, warmup_ratio = 0 });
+        Assert.Equal(10, first["lr"]!.GetValue<double>() / FirstAndLast(all).First["lr"]!.GetValue<double>(), 1e-6);
+        Assert.False(Directory.Exists(Path.Combine(all, "output", "adapter")));
+        // The merged model is a base like any other, and its first and only step sees the likelihoods the policy ended with.
+        var next = RunFiles.Make(world.Root, stage + "-on-merged", stage, new { batch_size = 24 }, [("train", TinyWorld.Rankings(8, 16))], ("base", $"../{stage}-adapter/output"));
+        TinyWorld.Finish(stage, next);
+        var likelihoods = RunFiles.Metrics(next).Select(l => JsonNode.Parse(l)!["logps/chosen"]!.GetValue<double>()).ToList();
+        Assert.Equal(last["eval/logps/chosen"]!.GetValue<double>(), likelihoods[0], 1e-2);
+    }
+
+    [Theory]
+    [InlineData("dpo", 8)]
+    [InlineData("kto", 16)]
+    public void Micro_batches_take_the_same_steps(string stage, int batchSize)
+    {
+        List<JsonObject> Run(string name, int micro)
+        {
+            var run = RunFiles.Make(world.Root, $"{stage}-{name}", stage, new { batch_size = batchSize, micro_batch_size = micro, learning_rate = 1e-4, epochs = 2 }, [("train", TinyWorld.Rankings(24))], ("base", $"../{world.SftAndReward().Sft}/output"));
+            TinyWorld.Finish(stage, run);
+            return [.. RunFiles.Metrics(run).Select(l => JsonNode.Parse(l)!.AsObject())];
+        }
+        foreach (var (whole, parts) in Run("whole", 0).Zip(Run("parts", 3)))
+        {
+            Assert.Equal(whole.Select(m => m.Key), parts.Select(m => m.Key));
+            Assert.All(new[] { "loss", "grad_norm", "rewards/margins", "logps/rejected" }, name => Assert.Equal(whole[name]!.GetValue<double>(), parts[name]!.GetValue<double>(), 1e-3));
+        }
+    }
+
+    [Theory]
+    [InlineData("dpo", 3, 7, 10)]
+    [InlineData("kto", 2, 11, 21)]
+    public void Killed_and_resumed_is_bit_identical_with_an_adapter_and_micro_batches(string stage, params int[] killAt)
+    {
+        var run = RunFiles.Make(world.Root, stage + "-options", stage, new { epochs = 8, batch_size = 8, micro_batch_size = 3, checkpoint_every = 4, eval_every = 3, lora_rank = 4, lora_dropout = 0.1 },
+            [("train", TinyWorld.Rankings(16)), ("valid", TinyWorld.Rankings(8, 16))], ("base", $"../{world.SftAndReward().Sft}/output"));
+        TinyWorld.Finish(stage, run);
+        ResumeTests.Same(stage, run, killAt);
+    }
+
     [Fact]
     public void A_pair_teaches_the_same_as_a_ranking_of_two()
     {
@@ -66,6 +123,7 @@ public class PreferenceStageTests(TinyWorld world)
     [InlineData("dpo", """{"prompt":"q","chosen":"a a a a a a a a a a a a a a a a a a a a a a a a a a a a","rejected":"b"}""", "{}", "the model's context holds 32")]
     [InlineData("dpo", """{"prompt":"q","chosen":"a","rejected":"b"}""", """{"loss":"ipo","label_smoothing":0.1}""", "'label_smoothing' belongs to loss \"dpo\"")]
     [InlineData("kto", """{"prompt":"q","completion":"a","label":true}""", """{"batch_size":1}""", "'batch_size' = 1 is out of range; the nearest valid value is 2")]
+    [InlineData("dpo", """{"prompt":"q","chosen":"a","rejected":"b"}""", """{"lora_rank":2,"lora_target_modules":"q_proj"}""", "'lora_target_modules' = \"q_proj\"")]
     public void What_cannot_be_learned_from_is_refused_with_its_reason(string stage, string row, string hyperparameters, string reason)
     {
         var run = RunFiles.Make(world.Root, "refused-" + Guid.NewGuid().ToString("N"), stage, new { }, [], ("base", "../base/output"));

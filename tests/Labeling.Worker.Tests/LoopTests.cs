@@ -42,6 +42,14 @@ public sealed class LoopTests(TinyModel model)
 
         var lineage = (await world.SendAsync(new GetModel(world.Admin, ppo))).Lineage;
         Assert.Equal([ppo, sft, world.BaseModel, reward], lineage.Select(step => step.ModelId));
+        var dpoRun = await world.StartAsync(RunStage.Dpo, rankings, [sft], new { batch_size = 8, micro_batch_size = 2, lora_rank = 2 });
+        await world.WaitAsync(dpoRun, RunState.Completed);
+        var dpo = await world.SendAsync(new GetModel(world.Admin, await ModelOfAsync(world, dpoRun, ModelKind.Policy, sft)));
+        Assert.Equal([(RunStage.Dpo, rankings), (RunStage.Sft, world.DemonstrationSet), (null, (Guid?)null)], dpo.Lineage.Select(step => (step.Stage, step.DatasetId)));
+        Assert.Contains(dpo.Lineage[0].Labelers, person => person is { DisplayName: "Rae", Rankings: > 0 });
+        Assert.Contains("adapter/adapter_model.safetensors", dpo.Files.Select(file => file.Path));
+        Assert.All(await world.SendAsync(new GetRunMetrics(world.Admin, dpoRun)), point => Assert.Contains("rewards/margins", point.Values.Keys));
+
         Assert.Equal([("Ann", WorkerWorld.Demonstrations)], lineage[1].Labelers.Select(person => (person.DisplayName, person.Demonstrations)));
     }
 

@@ -1567,7 +1567,7 @@ namespace Labeling.Migrations.Migrations
 
                             t.HasCheckConstraint("ck_training_runs_lease", "(state = 'running') = (lease_token is not null) and (lease_token is null) = (lease_owner is null) and (lease_token is null) = (lease_expires_at is null)");
 
-                            t.HasCheckConstraint("ck_training_runs_stage", "stage in ('sft', 'sample', 'reward', 'ppo')");
+                            t.HasCheckConstraint("ck_training_runs_stage", "stage in ('sft', 'sample', 'reward', 'ppo', 'dpo')");
 
                             t.HasCheckConstraint("ck_training_runs_state", "state in ('available', 'running', 'retryable', 'completed', 'failed', 'cancelled')");
 

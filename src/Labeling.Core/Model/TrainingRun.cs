@@ -1,7 +1,7 @@
 namespace Labeling.Core.Model;
 
 /// <summary>The stages a run can be; in run.json and on the command line their names are lower case.</summary>
-public enum RunStage { Sft, Sample, Reward, Ppo }
+public enum RunStage { Sft, Sample, Reward, Ppo, Dpo }
 
 public enum RunState { Available, Running, Retryable, Completed, Failed, Cancelled }
 

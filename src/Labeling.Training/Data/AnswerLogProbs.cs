@@ -8,10 +8,10 @@ namespace Labeling.Training.Data;
 internal static class AnswerLogProbs
 {
     /// <summary>With gradients. [sequences].</summary>
-    public static Tensor Sums(CausalLm model, IReadOnlyList<Sequence> rows, int padId)
+    public static Tensor Sums(CausalLm model, IReadOnlyList<Sequence> rows, int padId, Dropout? dropout = null)
     {
         using var scope = NewDisposeScope();
-        var logProbs = TokenBatch.LogProbs(TokenBatch.Logits(model, rows, padId), TokenBatch.Targets(rows));
+        var logProbs = TokenBatch.LogProbs(TokenBatch.Logits(model, rows, padId, dropout), TokenBatch.Targets(rows));
         var owners = tensor(rows.SelectMany((r, i) => Enumerable.Repeat((long)i, r.Supervised)).ToArray());
         return zeros(rows.Count).index_add(0, owners, logProbs, 1).MoveToOuterDisposeScope();
     }

@@ -8,6 +8,9 @@ namespace Labeling.Training.Data;
 /// </summary>
 public sealed class BatchPlan
 {
+    /// <summary>What is said about a size of micro-batches, behind the name of what is counted.</summary>
+    internal const string MicroBatchHelp = " computed at once; a step adds up the gradients of as many such parts as it needs. Fewer need less memory and change nothing else. 0 = the whole step at once.";
+
     /// <summary>Rows are sorted by length inside windows of this many batches: enough to be tight, few enough to stay random.</summary>
     private const int WindowBatches = 16;
 

@@ -6,7 +6,7 @@
 // InstructGPT's reward model; ties are dropped. A chosen/rejected pair is a ranking with K = 2.
 //
 // The reference is the base model before the first step, so its log-probabilities are taken once, from the very weights that are then trained: there is
-// no second model in memory, and passes after the first cost no reference.
+// no second model in memory, and passes after the first cost no reference. A new adapter changes nothing yet, so with one the reference is the base model too.
 //
 // Deliberate deviations: AdamW and a cosine after a linear warm-up (the paper: RMSprop, warm-up only); log-probabilities are sums over the
 // answer for IPO too, as in its paper (TRL averages them over tokens, which changes what beta means).
@@ -38,6 +38,9 @@ public sealed record DpoHyperparameters : PreferenceHyperparameters
 
     [Hyperparameter("Rankings or pairs per step. Absent: 64, or fewer when that would leave less than 100 steps.", Unit = "rankings", Source = "Rafailov et al. 2023, B", Min = 1, Max = 65_536)]
     public int? BatchSize { get; init; }
+
+    [Hyperparameter(RewardHyperparameters.MicroBatchHelp, Unit = "rankings", Min = 0, Max = 65_536)]
+    public override int MicroBatchSize { get; init; }
 }
 
 /// <summary>Trains a policy on preferences directly.</summary>
@@ -60,6 +63,7 @@ public static class DpoStage
         using var model = ModelFolder.Policy(folder, chat.Tokenizer);
         var train = Read(run, chat, model.Config.MaxPositions, "train", settings);
         var valid = Read(run, chat, model.Config.MaxPositions, "valid", settings);
+        settings.AddLora(model.AddLora, run.Spec.Seed, run.Spec.File);
 
         var batchSize = BatchPlan.SizeFor(settings.BatchSize, train.Count, settings.Epochs, paper: 64);
         run.Progress(0, 0, "reference");
@@ -69,15 +73,15 @@ public static class DpoStage
         }
         PreferenceTraining.Run(run, folder, model, settings, batchSize, [.. train.Select(r => (r.Longest, r.Answers.Sum(a => (long)a.Ids.Length)))],
             $"{settings.Loss.ToUpperInvariant()} of {model.ParameterCount:N0} parameters with beta {settings.Beta:G3} on {train.Count} rankings with {train.Sum(r => r.Pairs.Count)} comparisons ({valid.Count} rankings for validation)",
-            rows =>
+            (rows, seed, step) => Backward(model, [.. rows.Select(i => train[i])], settings, chat.PadId, seed, step),
+            valid.Count == 0 ? null : () =>
             {
-                var batch = rows.Select(i => train[i]).ToList();
-                return Losses(batch, AnswerLogProbs.Sums(model, [.. batch.SelectMany(r => r.Answers)], chat.PadId), settings);
-            },
-            valid.Count == 0 ? null : () => Losses(valid, tensor(AnswerLogProbs.Of(model, [.. valid.SelectMany(r => r.Answers)], batchSize, chat.PadId)), settings));
+                var logProbs = AnswerLogProbs.Of(model, [.. valid.SelectMany(r => r.Answers)], batchSize, chat.PadId);
+                return new(Loss(valid, tensor(logProbs), valid.Count, settings).item<float>(), Describe(valid, logProbs, settings));
+            });
     }
 
-    private sealed record Comparison(Sequence[] Answers, List<RankedPair> Pairs, float[] Margins)
+    internal sealed record Comparison(Sequence[] Answers, List<RankedPair> Pairs, float[] Margins)
     {
         public int Longest { get; } = Answers.Max(a => a.Ids.Length);
 
@@ -114,31 +118,54 @@ public static class DpoStage
         }
     }
 
-    /// <summary>Loss of a batch and its description in TRL's names; means run over comparisons.</summary>
-    /// <param name="batch">Rankings.</param>
-    /// <param name="logProbs">log π of all their answers, ranking by ranking.</param>
+    /// <summary>Adds the gradients of a step's rankings; each counts the same, however they are divided into micro-batches.</summary>
+    /// <param name="model">The policy.</param>
+    /// <param name="batch">The step's rankings with their reference.</param>
     /// <param name="settings">Hyperparameters.</param>
-    private static PreferenceTraining.Described Losses(List<Comparison> batch, Tensor logProbs, DpoHyperparameters settings)
+    /// <param name="padId">What unused places hold.</param>
+    /// <param name="seed">Seed of the step's dropout.</param>
+    /// <param name="step">Number of the step, for errors.</param>
+    internal static PreferenceTraining.Described Backward(CausalLm model, List<Comparison> batch, DpoHyperparameters settings, int padId, long seed, int step)
+    {
+        var (loss, logProbs) = PreferenceTraining.Backward(model, batch, r => r.Answers, (part, sums) => Loss(part, sums, batch.Count, settings), settings.MicroBatchSize, padId, seed, step);
+        return new(loss, Describe(batch, logProbs, settings));
+    }
+
+    /// <summary>What some of a batch's rankings add to its loss.</summary>
+    /// <param name="part">Rankings.</param>
+    /// <param name="logProbs">log π of all their answers, ranking by ranking [answers].</param>
+    /// <param name="rankings">Rankings of the whole batch.</param>
+    /// <param name="settings">Hyperparameters.</param>
+    private static Tensor Loss(IReadOnlyList<Comparison> part, Tensor logProbs, int rankings, DpoHyperparameters settings) =>
+        PreferenceLoss.Compute(logProbs - tensor(part.SelectMany(r => r.Reference).ToArray()), Pairs(part), [.. part.SelectMany(r => r.Margins)], rankings,
+            settings.Beta, settings.Loss, settings.LabelSmoothing);
+
+    /// <summary>A batch in TRL's names; means run over comparisons.</summary>
+    private static Dictionary<string, double> Describe(IReadOnlyList<Comparison> batch, float[] logProbs, DpoHyperparameters settings)
+    {
+        var pairs = Pairs(batch);
+        var rewards = logProbs.Zip(batch.SelectMany(r => r.Reference), (p, r) => settings.Beta * (p - r)).ToArray();
+        return new()
+        {
+            ["rewards/chosen"] = pairs.Average(p => rewards[p.Better]),
+            ["rewards/rejected"] = pairs.Average(p => rewards[p.Worse]),
+            ["rewards/margins"] = pairs.Average(p => rewards[p.Better] - rewards[p.Worse]),
+            ["rewards/accuracies"] = pairs.Average(p => rewards[p.Better] > rewards[p.Worse] ? 1.0 : 0),
+            ["logps/chosen"] = pairs.Average(p => (double)logProbs[p.Better]),
+            ["logps/rejected"] = pairs.Average(p => (double)logProbs[p.Worse]),
+        };
+    }
+
+    /// <summary>All comparisons of some rankings, between the places of their answers one ranking after the other.</summary>
+    private static List<RankedPair> Pairs(IReadOnlyList<Comparison> rankings)
     {
         var pairs = new List<RankedPair>();
         var offset = 0;
-        foreach (var ranking in batch)
+        foreach (var ranking in rankings)
         {
             pairs.AddRange(ranking.Pairs.Select(p => p with { Better = p.Better + offset, Worse = p.Worse + offset }));
             offset += ranking.Answers.Length;
         }
-        var reference = tensor(batch.SelectMany(r => r.Reference).ToArray());
-        var (loss, differences) = PreferenceLoss.Compute(logProbs - reference, pairs, [.. batch.SelectMany(r => r.Margins)], batch.Count, settings.Beta, settings.Loss, settings.LabelSmoothing);
-        var policy = logProbs.detach().cpu().data<float>().ToArray();
-        var rewards = policy.Zip(batch.SelectMany(r => r.Reference), (p, r) => settings.Beta * (p - r)).ToArray();
-        return new(loss, new Dictionary<string, double>
-        {
-            ["rewards/chosen"] = pairs.Average(p => rewards[p.Better]),
-            ["rewards/rejected"] = pairs.Average(p => rewards[p.Worse]),
-            ["rewards/margins"] = differences.mean().item<float>(),
-            ["rewards/accuracies"] = differences.gt(0).to(ScalarType.Float32).mean().item<float>(),
-            ["logps/chosen"] = pairs.Average(p => (double)policy[p.Better]),
-            ["logps/rejected"] = pairs.Average(p => (double)policy[p.Worse]),
-        });
+        return pairs;
     }
 }

@@ -5,12 +5,13 @@
 // with the answer of another prompt, and is never below 0. Rankings and pairs are rows too: their best answers are wanted, their worst are not.
 //
 // As in the stage "dpo", the reference is the base model before the first step and is asked once, for matched and mismatched pairs alike; so a row
-// keeps its mismatched answer for the whole run.
+// keeps its mismatched answer for the whole run. Nothing is learned from mismatched pairs, so an adapter's dropout does not touch them.
 //
 // Deliberate deviations: the mismatched answer is one of all rows, not only of the batch, so a last batch of one row works too; where prompt and
 // mismatched answer are longer than the context, the answer is cut.
 
 using Labeling.Training.Data;
+using Labeling.Training.Models;
 using Labeling.Training.Runs;
 using static TorchSharp.torch;
 
@@ -30,6 +31,9 @@ public sealed record KtoHyperparameters : PreferenceHyperparameters
 
     [Hyperparameter("Answers per step; a reference point needs a few. Absent: 32, or fewer when that would leave less than 100 steps.", Unit = "answers", Source = "Ethayarajh et al. 2024", Min = 2, Max = 65_536)]
     public int? BatchSize { get; init; }
+
+    [Hyperparameter("Answers" + BatchPlan.MicroBatchHelp, Unit = "answers", Min = 0, Max = 65_536)]
+    public override int MicroBatchSize { get; init; }
 }
 
 /// <summary>Trains a policy on single judged answers.</summary>
@@ -48,6 +52,7 @@ public static class KtoStage
         using var model = ModelFolder.Policy(folder, chat.Tokenizer);
         var train = Read(run, chat, model.Config.MaxPositions, "train", settings.Overlong);
         var valid = Read(run, chat, model.Config.MaxPositions, "valid", settings.Overlong);
+        settings.AddLora(model.AddLora, run.Spec.Seed, run.Spec.File);
         var wanted = train.Count(r => r.Desirable);
 
         var batchSize = BatchPlan.SizeFor(settings.BatchSize, train.Count, settings.Epochs, paper: 32);
@@ -62,20 +67,16 @@ public static class KtoStage
         }
         PreferenceTraining.Run(run, folder, model, settings, batchSize, [.. train.Select(r => (r.Longest, (long)r.Answer.Ids.Length))],
             $"KTO of {model.ParameterCount:N0} parameters with beta {settings.Beta:G3} on {wanted} wanted and {train.Count - wanted} unwanted answers ({valid.Count} for validation)",
-            rows =>
-            {
-                var batch = rows.Select(i => train[i]).ToList();
-                var mismatched = AnswerLogProbs.Of(model, [.. batch.Select(r => r.Mismatched)], batch.Count, chat.PadId);
-                return Losses(batch, AnswerLogProbs.Sums(model, [.. batch.Select(r => r.Answer)], chat.PadId), mismatched, settings);
-            },
+            (rows, seed, step) => Backward(model, [.. rows.Select(i => train[i])], settings, chat.PadId, seed, step),
             valid.Count == 0 ? null : () =>
             {
                 var sums = AnswerLogProbs.Of(model, Both(valid), batchSize, chat.PadId);
-                return Losses(valid, tensor(sums[..valid.Count]), sums[valid.Count..], settings);
+                var (logProbs, z0) = (sums[..valid.Count], ReferencePoint(valid, sums[valid.Count..]));
+                return new(Loss(valid, tensor(logProbs), z0, valid.Count, settings).item<float>(), Describe(valid, logProbs, z0, settings));
             });
     }
 
-    private sealed record Judged(Sequence Answer, bool Desirable, Sequence Mismatched)
+    internal sealed record Judged(Sequence Answer, bool Desirable, Sequence Mismatched)
     {
         public int Longest { get; } = Math.Max(Answer.Ids.Length, Mismatched.Ids.Length);
 
@@ -101,18 +102,38 @@ public static class KtoStage
     /// <summary>All answers, then all mismatched answers.</summary>
     private static List<Sequence> Both(List<Judged> rows) => [.. rows.Select(r => r.Answer), .. rows.Select(r => r.Mismatched)];
 
-    /// <summary>Loss of a batch and its description in TRL's names.</summary>
-    /// <param name="batch">Rows.</param>
-    /// <param name="logProbs">log π of their answers. [rows].</param>
-    /// <param name="mismatched">log π of their mismatched answers.</param>
+    /// <summary>Adds the gradients of a step's answers; loss and reference point are those of the whole batch, however it is divided into micro-batches.</summary>
+    /// <param name="model">The policy.</param>
+    /// <param name="batch">The step's rows with their reference.</param>
     /// <param name="settings">Hyperparameters.</param>
-    private static PreferenceTraining.Described Losses(List<Judged> batch, Tensor logProbs, float[] mismatched, KtoHyperparameters settings)
+    /// <param name="padId">What unused places hold.</param>
+    /// <param name="seed">Seed of the step's dropout.</param>
+    /// <param name="step">Number of the step, for errors.</param>
+    internal static PreferenceTraining.Described Backward(CausalLm model, List<Judged> batch, KtoHyperparameters settings, int padId, long seed, int step)
     {
-        var z0 = KtoLoss.ReferencePoint([.. mismatched.Zip(batch, (p, r) => p - r.MismatchedReference)]);
-        var loss = KtoLoss.Compute(logProbs - tensor(batch.Select(r => r.Reference).ToArray()), [.. batch.Select(r => r.Desirable)], z0, settings.Beta, settings.DesirableWeight, settings.UndesirableWeight);
+        var z0 = ReferencePoint(batch, AnswerLogProbs.Of(model, [.. batch.Select(r => r.Mismatched)], settings.MicroBatchSize > 0 ? settings.MicroBatchSize : batch.Count, padId));
+        var (loss, logProbs) = PreferenceTraining.Backward(model, batch, r => [r.Answer], (part, sums) => Loss(part, sums, z0, batch.Count, settings), settings.MicroBatchSize, padId, seed, step);
+        return new(loss, Describe(batch, logProbs, z0, settings));
+    }
+
+    /// <summary>z0 of a batch from log π of its mismatched answers.</summary>
+    private static double ReferencePoint(IReadOnlyList<Judged> batch, float[] mismatched) => KtoLoss.ReferencePoint([.. mismatched.Zip(batch, (p, r) => p - r.MismatchedReference)]);
+
+    /// <summary>What some of a batch's answers add to its loss.</summary>
+    /// <param name="part">Rows.</param>
+    /// <param name="logProbs">log π of their answers [rows].</param>
+    /// <param name="z0">Reference point of the batch.</param>
+    /// <param name="rows">Rows of the whole batch.</param>
+    /// <param name="settings">Hyperparameters.</param>
+    private static Tensor Loss(IReadOnlyList<Judged> part, Tensor logProbs, double z0, int rows, KtoHyperparameters settings) =>
+        KtoLoss.Compute(logProbs - tensor(part.Select(r => r.Reference).ToArray()), [.. part.Select(r => r.Desirable)], z0, settings.Beta, settings.DesirableWeight, settings.UndesirableWeight)
+            * ((double)part.Count / rows);
+
+    /// <summary>A batch in TRL's names.</summary>
+    private static Dictionary<string, double> Describe(IReadOnlyList<Judged> batch, float[] logProbs, double z0, KtoHyperparameters settings)
+    {
         var described = new Dictionary<string, double> { ["kl"] = z0 };
-        var policy = logProbs.detach().cpu().data<float>().ToArray();
-        foreach (var (name, kind) in batch.Zip(policy).GroupBy(x => x.First.Desirable).OrderByDescending(g => g.Key).Select(g => (g.Key ? "chosen" : "rejected", g.ToList())))
+        foreach (var (name, kind) in batch.Zip(logProbs).GroupBy(x => x.First.Desirable).OrderByDescending(g => g.Key).Select(g => (g.Key ? "chosen" : "rejected", g.ToList())))
         {
             described["rewards/" + name] = kind.Average(x => settings.Beta * (x.Second - x.First.Reference));
             described["logps/" + name] = kind.Average(x => (double)x.Second);
@@ -121,6 +142,6 @@ public static class KtoStage
         {
             described["rewards/margins"] = chosen - rejected;
         }
-        return new(loss, described);
+        return described;
     }
 }

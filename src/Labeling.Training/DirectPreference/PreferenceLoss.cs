@@ -18,24 +18,23 @@ public static class PreferenceLoss
     /// <param name="logRatios">[answers] of all answers of all rankings; carries gradients.</param>
     /// <param name="pairs">Pairs into <paramref name="logRatios"/>, weights summing to 1 within a ranking.</param>
     /// <param name="margins">Margin of each pair, in units of reward.</param>
-    /// <param name="rankings">Number of rankings with at least one pair.</param>
+    /// <param name="rankings">Number of rankings the loss is the mean of.</param>
     /// <param name="beta">β.</param>
     /// <param name="loss">dpo or ipo.</param>
     /// <param name="labelSmoothing">ε, the share of pairs believed to be the wrong way round; dpo only.</param>
-    /// <returns>Scalar loss with gradients, and the reward differences βΔ [pairs].</returns>
-    public static (Tensor Loss, Tensor Differences) Compute(Tensor logRatios, IReadOnlyList<RankedPair> pairs, IReadOnlyList<float> margins, int rankings,
+    /// <returns>Scalar loss with gradients.</returns>
+    public static Tensor Compute(Tensor logRatios, IReadOnlyList<RankedPair> pairs, IReadOnlyList<float> margins, int rankings,
         double beta, string loss = "dpo", double labelSmoothing = 0)
     {
         using var better = tensor(pairs.Select(p => (long)p.Better).ToArray(), device: logRatios.device);
         using var worse = tensor(pairs.Select(p => (long)p.Worse).ToArray(), device: logRatios.device);
         using var weights = tensor(pairs.Select(p => p.Weight / rankings).ToArray(), device: logRatios.device);
         using var offsets = tensor(margins.ToArray(), device: logRatios.device);
-        var differences = beta * (logRatios.index_select(0, better) - logRatios.index_select(0, worse));
-        var logits = differences - offsets;
+        var logits = (beta * (logRatios.index_select(0, better) - logRatios.index_select(0, worse))) - offsets;
         var losses = loss == "ipo"
             ? (logits / beta - (1 / (2 * beta))).square()
             : -((1 - labelSmoothing) * nn.functional.logsigmoid(logits)) - (labelSmoothing * nn.functional.logsigmoid(-logits));
-        return ((losses * weights).sum(), differences.detach());
+        return (losses * weights).sum();
     }
 
     /// <summary>

@@ -6,6 +6,8 @@ namespace Labeling.Training.RewardModeling;
 /// <summary>Hyperparameters of the stage "reward".</summary>
 public sealed record RewardHyperparameters : LoraHyperparameters
 {
+    internal const string MicroBatchHelp = "Rankings, each with all its answers," + BatchPlan.MicroBatchHelp;
+
     [Hyperparameter("Step size of learning. Absent: from the model's size, 5e-4 at 1M parameters falling to 9e-6 at 6B.",
         Source = "InstructGPT C.2 at 6B; what the demo learns with at 1M", Min = 0, Max = 1)]
     public double? LearningRate { get; init; }
@@ -16,7 +18,7 @@ public sealed record RewardHyperparameters : LoraHyperparameters
     [Hyperparameter("Rankings per step. Absent: 64, or fewer when that would leave less than 100 steps.", Unit = "rankings", Source = "InstructGPT C.2", Min = 1, Max = 65_536)]
     public int? BatchSize { get; init; }
 
-    [Hyperparameter("Rankings computed at once, each with all its answers; a step adds up the gradients of as many such parts as it needs. Fewer need less memory and change nothing else. 0 = the whole step at once.", Unit = "rankings", Min = 0, Max = 65_536)]
+    [Hyperparameter(MicroBatchHelp, Unit = "rankings", Min = 0, Max = 65_536)]
     public int MicroBatchSize { get; init; }
 
     [Hyperparameter("Share of the learning rate that is left at the end of the cosine.", Source = "InstructGPT C.2", Min = 0, Max = 1)]

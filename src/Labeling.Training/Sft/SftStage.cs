@@ -66,7 +66,7 @@ public sealed record SftHyperparameters : LoraHyperparameters
     [Hyperparameter("Lay the short demonstrations of a step side by side in rows as long as its longest, so that little is computed on padding even though every step takes demonstrations of all lengths. What each row learns stays the same.", Source = "Krell et al. 2021, arXiv 2107.02027")]
     public bool Packing { get; init; }
 
-    [Hyperparameter("Demonstrations computed at once; a step adds up the gradients of as many such parts as it needs. Fewer need less memory and change nothing else. 0 = the whole step at once.", Unit = "demonstrations", Min = 0, Max = 65_536)]
+    [Hyperparameter("Demonstrations" + BatchPlan.MicroBatchHelp, Unit = "demonstrations", Min = 0, Max = 65_536)]
     public int MicroBatchSize { get; init; }
 
     [Hyperparameter("Weight of raw text in the loss, next-token prediction on the data files with the split pretrain; keeps what the model knew. 0 = none.", Source = "InstructGPT C.3: 0.1", Min = 0, Max = 0.99)]

@@ -18,7 +18,7 @@ internal static class RunsApi
         runs.MapPost("/projects/{id:guid}/runs", Start).WithName("StartRun").WithSummary("Queues one training stage on a dataset version. Admins only.")
             .WithDescription(
                 """
-                `sft` and `sample` start from policies, `reward` from the SFT policy, `ppo` from the SFT policy and a reward model. `sample` takes several base models and samples every
+                `sft` and `sample` start from policies, `reward` and `dpo` from the SFT policy, `ppo` from the SFT policy and a reward model. `sample` takes several base models and samples every
                 prompt from each. Hyperparameters that are left out take their documented defaults; an unknown or impossible one is named in the problem.
                 """);
         runs.MapGet("/projects/{id:guid}/runs", List).WithName("ListRuns").WithSummary("Lists a project's runs, newest first, page by page. Admins only.");

@@ -74,5 +74,15 @@ public sealed class ChartTests
         Assert.Equal("val/ratio", Assert.Single(more).Title);
     }
 
+    [Fact]
+    public void Dpo_shows_how_often_and_how_far_the_preferred_answers_lead()
+    {
+        var (first, more) = ChartData.Of(RunStage.Dpo,
+            [Point(1, ("loss", .7), ("rewards/accuracies", .5), ("rewards/margins", 0), ("rewards/chosen", 0), ("rewards/rejected", 0), ("eval/rewards/accuracies", .6), ("logps/chosen", -9))]);
+        Assert.Equal([("Loss", 1), ("Accuracy: pairs put in the order people chose", 2), ("Margin between better and worse", 1), ("Reward against the model it started from", 2)],
+            first.Select(c => (c.Title, c.Lines.Count)));
+        Assert.Equal("logps/chosen", Assert.Single(more).Title);
+    }
+
     private static MetricPoint Point(int step, params (string Name, double Value)[] values) => new(step, DateTimeOffset.UnixEpoch, values.ToDictionary(v => v.Name, v => v.Value));
 }

@@ -49,7 +49,7 @@ public sealed partial class DocumentTests(ApiSite site)
     public async Task Enums_are_texts_and_flags_are_lists_of_texts()
     {
         var schemas = (await site.Anonymous().GetAsync("/openapi/v1.json").ReadAsync()).GetProperty("components").GetProperty("schemas");
-        Assert.Equal(["sft", "sample", "reward", "ppo"], schemas.GetProperty("RunStage").GetProperty("enum").EnumerateArray().Select(e => e.GetString()));
+        Assert.Equal(["sft", "sample", "reward", "ppo", "dpo"], schemas.GetProperty("RunStage").GetProperty("enum").EnumerateArray().Select(e => e.GetString()));
         var flags = schemas.GetProperty("NewRating").GetProperty("properties").GetProperty("flags");
         Assert.Equal("array", flags.Text("type"));
         Assert.Contains("hallucination", flags.GetProperty("items").GetProperty("enum").EnumerateArray().Select(e => e.GetString()));

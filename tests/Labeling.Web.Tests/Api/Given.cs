@@ -37,23 +37,7 @@ internal static class Given
                 Batch = batch,
                 CreatedAt = DateTimeOffset.UtcNow,
             };
-            var completions = answers.Select((text, i) => new Completion
-            {
-                Id = Guid.CreateVersion7(),
-                PromptId = prompt.Id,
-                Source = CompletionSource.Model,
-                Text = text,
-                ModelId = model.Id,
-                RunId = run.Id,
-                SampleIndex = i,
-                Temperature = 1,
-                TopP = 1,
-                Seed = i,
-                TokenCount = 3,
-                FinishReason = "stop",
-                CreatedAt = DateTimeOffset.UtcNow,
-            }).ToList();
-            db.Completions.AddRange(completions);
+            var completions = answers.Select((text, i) => Seed.Sampled(db, prompt, run, model, text, i)).ToList();
             task.Completions.AddRange(completions.Select((c, i) => new TaskCompletion { TaskId = task.Id, CompletionId = c.Id, Ordinal = i }));
             db.Tasks.Add(task);
             return (model, completions);

@@ -80,6 +80,25 @@ public sealed class TrainingTests(ApiSite site)
     }
 
     [Fact]
+    public async Task Rankings_are_learned_from_directly_when_asked()
+    {
+        var admin = await site.AdminAsync();
+        var project = await Given.ProjectAsync(admin);
+        var (model, answers) = await Given.RankingTaskAsync(site, project, "b", "best", "worst");
+        var (_, ranker) = await site.PersonAsync(Roles.Ranker);
+        var assignment = (await ranker.PostAsync($"projects/{project}/tasks/next", new { kind = "ranking" }).ReadAsync()).GetProperty("assignment").Id("assignmentId");
+        await ranker.PostAsync($"assignments/{assignment}/ranking", new { id = Guid.CreateVersion7(), answers = answers.Select((a, i) => new { completionId = a.Id, rank = i + 1 }) }).ReadAsync();
+        var dataset = Guid.CreateVersion7();
+        await admin.PostAsync($"projects/{project}/datasets", new { id = dataset, name = "R", kind = "rankings" }).ReadAsync(HttpStatusCode.Created);
+        object Body(object hyperparameters) => new { id = Guid.CreateVersion7(), name = "DPO", stage = "dpo", datasetVersionId = dataset, baseModelIds = new[] { model.Id }, hyperparameters };
+
+        await admin.PostAsync($"projects/{project}/runs", Body(new { loss = "dop" })).InvalidAsync("hyperparameters.loss");
+        var id = (await admin.PostAsync($"projects/{project}/runs", Body(new { loss = "ipo" })).ReadAsync(HttpStatusCode.Created)).Id();
+        var run = await admin.GetAsync($"runs/{id}").ReadAsync();
+        Assert.Equal(("dpo", "ipo"), (run.GetProperty("run").Text("stage"), run.GetProperty("hyperparameters").Text("loss")));
+    }
+
+    [Fact]
     public async Task A_wrong_setting_is_refused_with_its_name()
     {
         var admin = await site.AdminAsync();

@@ -37,6 +37,9 @@ internal static class DatasetRows
             json.WriteString("id", answer.CompletionId);
             Answer(json, "completion", answer.Text);
             json.WriteNumber("rank", answer.Rank);
+            // The reward model puts its zero at the answers of people.
+            if (answer.Demonstration)
+                json.WriteBoolean("demonstration", true);
             json.WriteEndObject();
         }
         json.WriteEndArray();

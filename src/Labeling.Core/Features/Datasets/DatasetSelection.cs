@@ -14,7 +14,7 @@ internal sealed class DatasetSelection(LabelingDbContext db, Guid projectId, Dat
 
     internal sealed record RankedRow(Guid Id, Guid PromptId, Split Split, IReadOnlyList<Message> Messages, Guid LabelerId, int? Strength, IReadOnlyList<RankedAnswer> Answers);
 
-    internal sealed record RankedAnswer(Guid CompletionId, int Rank, string Text);
+    internal sealed record RankedAnswer(Guid CompletionId, int Rank, string Text, bool Demonstration);
 
     internal sealed record PromptRow(Guid Id, Split Split, IReadOnlyList<Message> Messages, Guid? AuthorId);
 
@@ -43,7 +43,7 @@ internal sealed class DatasetSelection(LabelingDbContext db, Guid projectId, Dat
         .Select(ranking => new RankedRow(
             ranking.Id, ranking.PromptId, ranking.Prompt!.Split, ranking.Prompt.Messages, ranking.UserId, ranking.Strength,
             ranking.Entries.OrderBy(entry => entry.Rank).ThenBy(entry => entry.CompletionId)
-                .Select(entry => new RankedAnswer(entry.CompletionId, entry.Rank, entry.Completion!.Text)).ToList()));
+                .Select(entry => new RankedAnswer(entry.CompletionId, entry.Rank, entry.Completion!.Text, entry.Completion.Source == CompletionSource.Human)).ToList()));
 
     public IQueryable<PromptRow> Prompts() => Limited(PromptsOnly()
         .OrderBy(prompt => prompt.Id)

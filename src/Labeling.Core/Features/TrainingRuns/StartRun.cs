@@ -11,8 +11,8 @@ namespace Labeling.Core.Features.TrainingRuns;
 
 /// <summary>
 /// Queues one stage. Hyperparameters are checked against Runs/stages.json: an unknown name or impossible value is a problem naming the field and the nearest valid one.
-/// <paramref name="Id"/> is made by the client. Sft and sample and ppo need policies in <paramref name="BaseModelIds"/> (sample: one or more, others exactly one);
-/// reward starts from the SFT policy; ppo also needs <paramref name="RewardModelId"/>.
+/// <paramref name="Id"/> is made by the client. Every stage needs policies in <paramref name="BaseModelIds"/> (sample: one or more, others exactly one);
+/// reward and dpo start from the SFT policy; ppo also needs <paramref name="RewardModelId"/>.
 /// </summary>
 [Allow(Roles.Admin)]
 public sealed record StartRun(

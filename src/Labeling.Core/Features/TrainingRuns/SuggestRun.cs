@@ -45,7 +45,7 @@ internal sealed class SuggestRunHandler(LabelingDbContext db, StageCatalog catal
             Hyperparameters(request.Stage, project), Missing(request.Stage, datasets.Count > 0, policies.Count > 0, rewards.Count > 0), Stages.Next(request.Stage));
     }
 
-    /// <summary>Newest first in the list. SFT teaches the model from outside, the reward model and PPO start from the newest SFT policy, the project samples from the promoted one.</summary>
+    /// <summary>Newest first in the list. SFT teaches the model from outside, the reward model, PPO and DPO start from the newest SFT policy, the project samples from the promoted one.</summary>
     private static Candidate? PolicyFor(RunStage stage, List<Candidate> policies) => stage switch
     {
         RunStage.Sft => policies.FirstOrDefault(model => model.MadeBy is null),
@@ -65,7 +65,7 @@ internal sealed class SuggestRunHandler(LabelingDbContext db, StageCatalog catal
     {
         (_, _, false, _) => "There is no model to start from. Register a base model first.",
         (RunStage.Sft, false, _, _) => "There is no dataset of demonstrations. Have people write some, then freeze them into a dataset.",
-        (RunStage.Reward, false, _, _) => "There is no dataset of rankings. Sample answers, have people rank them, then freeze the rankings into a dataset.",
+        (RunStage.Reward or RunStage.Dpo, false, _, _) => "There is no dataset of rankings. Sample answers, have people rank them, then freeze the rankings into a dataset.",
         (_, false, _, _) => "There is no dataset of prompts. Import prompts, then freeze them into a dataset.",
         (RunStage.Ppo, _, _, false) => "There is no reward model. Train one on rankings first.",
         _ => null,

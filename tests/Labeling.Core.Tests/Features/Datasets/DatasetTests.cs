@@ -84,6 +84,28 @@ public sealed class DatasetTests : InRunWorld
     }
 
     [Fact]
+    public async Task Ranked_answers_that_a_person_wrote_as_they_stand_are_marked_as_demonstrations()
+    {
+        var (written, sampled, edited) = await AddAsync(db =>
+        {
+            var (ann, model) = (Seed.Person(db, "Ann"), Seed.Model(db, Project));
+            var prompt = Seed.Prompt(db, Project, "Rank");
+            var written = Seed.Demonstration(db, prompt, ann, "by hand");
+            var sampled = Seed.Sampled(db, prompt, Seed.Run(db, Seed.Dataset(db, Project, DatasetKind.Prompts), RunStage.Sample), model, "by a model");
+            var edited = new Completion { Id = Guid.CreateVersion7(), PromptId = prompt.Id, Source = CompletionSource.Edited, Text = "mended", AuthorId = ann.Id, EditedFromId = sampled.Id, CreatedAt = DateTimeOffset.UtcNow };
+            db.Completions.Add(edited);
+            Seed.Ranking(db, prompt, Seed.Person(db, "Bob"), [written, sampled, edited], [1, 3, 2]);
+            return (written, sampled, edited);
+        });
+
+        var dataset = await World.DoAsync(Freeze(DatasetKind.Rankings));
+
+        var answers = Assert.Single(await RowsAsync(dataset, Split.Train)).GetProperty("completions").EnumerateArray().ToDictionary(answer => answer.GetProperty("id").GetGuid());
+        Assert.Equal(JsonValueKind.True, answers[written.Id].GetProperty("demonstration").ValueKind);
+        Assert.All([sampled, edited], answer => Assert.Equal(["id", "completion", "rank"], answers[answer.Id].EnumerateObject().Select(field => field.Name)));
+    }
+
+    [Fact]
     public async Task Pairs_are_all_orders_without_ties_in_TRLs_conversational_shape()
     {
         await AddAsync(db =>

@@ -64,6 +64,9 @@ public sealed class RunTests : InRunWorld
         Assert.Equal("SFT needs a dataset of demonstrations, this one holds rankings.", (await RefusedAsync(Start(RunStage.Sft, _rankings, _base.Id), "datasetVersionId")).Message);
         await RefusedAsync(Start(RunStage.Reward, _demonstrations, _base.Id), "datasetVersionId");
         await RefusedAsync(Start(RunStage.Ppo, _rankings, _base.Id) with { RewardModelId = reward.Id }, "datasetVersionId");
+        Assert.Equal("DPO needs a dataset of rankings, this one holds demonstrations.", (await RefusedAsync(Start(RunStage.Dpo, _demonstrations, _base.Id), "datasetVersionId")).Message);
+        await RefusedAsync(Start(RunStage.Dpo, _rankings, reward.Id), "baseModelIds");
+        await RefusedAsync(Start(RunStage.Dpo, _rankings, _base.Id) with { RewardModelId = reward.Id }, "rewardModelId");
         await RefusedAsync(Start(RunStage.Sft, _demonstrations), "baseModelIds");
         await RefusedAsync(Start(RunStage.Sft, _demonstrations, _base.Id, _base.Id), "baseModelIds");
         await RefusedAsync(Start(RunStage.Sample, _prompts, _base.Id, _base.Id), "baseModelIds");
@@ -142,6 +145,37 @@ public sealed class RunTests : InRunWorld
         await World.DoAsync(new Core.Features.Models.PromoteModel(Admin, taught.Id));
         Assert.Equal(taught.Id, (await SuggestAsync(RunStage.Sample)).PolicyId);
     }
+
+    [Fact]
+    public async Task Dpo_goes_from_rankings_and_the_fine_tuned_model_to_the_next_answers_without_a_reward_model()
+    {
+        var taught = await MadeByAsync(RunStage.Sft, ModelKind.Policy, "sft");
+        await MadeByAsync(RunStage.Ppo, ModelKind.Policy, "ppo");
+        var offer = await World.DoAsync(new SuggestRun(Admin, Project.Id, RunStage.Dpo));
+        Assert.Equal(("DPO 1", _rankings.Id, taught.Id, null), (offer.Name, offer.DatasetId, offer.PolicyId, offer.RewardModelId));
+        Assert.Equal((null, RunStage.Sample), (offer.Missing, offer.NextStage));
+        Assert.Equal("0.1", offer.Hyperparameters.Single(known => known.Name == "beta").Default);
+        Assert.Contains("no dataset of rankings", (await World.DoAsync(new SuggestRun(Admin, await EmptyProjectAsync(), RunStage.Dpo))).Missing, StringComparison.Ordinal);
+
+        var id = await World.DoAsync(Start(RunStage.Dpo, _rankings, taught.Id) with { Hyperparameters = new Dictionary<string, object?> { ["beta"] = "0.3", ["lora_rank"] = 4 } });
+
+        var details = await World.DoAsync(new GetRun(Admin, id));
+        Assert.Equal((RunStage.Dpo, "0.3", "4"), (details.Run.Stage, details.Hyperparameters["beta"], details.Hyperparameters["lora_rank"]));
+        var made = await AddAsync(db =>
+        {
+            var model = new ModelCheckpoint { Id = Guid.CreateVersion7(), ProjectId = Project.Id, Name = "dpo", Kind = ModelKind.Policy, RunId = id, ParentId = taught.Id };
+            db.Models.Add(model);
+            return model;
+        });
+        Assert.Equal(made.Id, (await World.DoAsync(new SuggestRun(Admin, Project.Id, RunStage.Sample))).PolicyId);
+    }
+
+    private async Task<Guid> EmptyProjectAsync() => (await AddAsync(db =>
+    {
+        var project = Seed.Project(db);
+        Seed.Model(db, project);
+        return project;
+    })).Id;
 
     [Fact]
     public async Task An_empty_project_says_what_to_do_first()

@@ -13,6 +13,7 @@ internal static class Words
             RunStage.Sample => "Sampling",
             RunStage.Reward => "Reward model",
             RunStage.Ppo => "PPO",
+            RunStage.Dpo => "DPO",
             _ => stage.ToString(),
         };
 
@@ -23,6 +24,7 @@ internal static class Words
             RunStage.Sample => "Sample",
             RunStage.Reward => "Reward",
             RunStage.Ppo => "PPO",
+            RunStage.Dpo => "DPO",
             _ => stage.ToString(),
         };
 
@@ -33,6 +35,7 @@ internal static class Words
             RunStage.Sample => "Models answer prompts, several answers each, for people to rank.",
             RunStage.Reward => "A model learns from the rankings which of two answers people prefer.",
             RunStage.Ppo => "The model practises on prompts; the reward model says how well it did.",
+            RunStage.Dpo => "The model learns from the rankings themselves: no reward model, no practice.",
             _ => "",
         };
 
@@ -44,6 +47,7 @@ internal static class Words
             RunStage.Sample => ["num_answers", "completions/mean_length", "completions/clipped_ratio", "seconds"],
             RunStage.Reward => ["eval/accuracy", "accuracy", "eval/loss", "margin", "loss", "seconds"],
             RunStage.Ppo => ["objective/scores", "objective/rlhf_reward", "objective/kl", "completions/mean_length", "seconds"],
+            RunStage.Dpo => ["eval/rewards/accuracies", "rewards/accuracies", "eval/loss", "rewards/margins", "loss", "seconds"],
             _ => ["eval/loss", "loss"],
         };
 

@@ -66,6 +66,13 @@ internal static class ChartData
                 ("Entropy", ["objective/entropy", "policy/entropy_avg"]),
                 ("Loss", ["loss/policy_avg", "loss/value_avg"]),
             ],
+            RunStage.Dpo =>
+            [
+                ("Loss", ["loss", "eval/loss"]),
+                ("Accuracy: pairs put in the order people chose", ["rewards/accuracies", "eval/rewards/accuracies"]),
+                ("Margin between better and worse", ["rewards/margins", "eval/rewards/margins"]),
+                ("Reward against the model it started from", ["rewards/chosen", "rewards/rejected"]),
+            ],
             _ => [],
         };
 }
