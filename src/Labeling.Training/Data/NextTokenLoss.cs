@@ -31,11 +31,11 @@ internal static class NextTokenLoss
             var length = Math.Min(size, count - from);
             var part = count <= size ? hidden : hidden.narrow(0, from, length).detach().requires_grad_(true);
             var padding = ProductSizes.Padded(hidden.dtype, (int)length) - length;
+            // Hidden states of zero have logits of zero, which are the right gradient for them too.
             var logits = model.HeadOutput(padding == 0 ? part : F.pad(part, [0, 0, 0, padding]));
             // The head needs its inputs for its backward pass, not its output: the gradient takes the place of the logits.
             var gradient = logits.detach();
             var (sum, choices) = CrossEntropy.Differentiate(gradient.narrow(0, 0, length), targets.narrow(0, from, length), weight / count);
-            if (padding > 0) gradient.narrow(0, length, padding).zero_();
             (loss, right) = (loss + sum, right + choices);
             logits.backward([gradient]);
             if (count > size) gradients.Add(part.grad!.MoveToOuterDisposeScope());

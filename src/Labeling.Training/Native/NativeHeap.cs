@@ -19,6 +19,15 @@ static partial class NativeHeap
     /// <summary>.NET would let garbage grow to a share of the processor's cache, tens of megabytes on a server.</summary>
     const long GarbageBytes = 1 << 20;
 
+    /// <summary>The same, but a large heap is not searched for every megabyte.</summary>
+    static long garbage = GarbageBytes;
+
+    /// <summary>
+    /// Set by a program that does nothing but train. Elsewhere garbage is not collected from here: TorchSharp does not keep a scalar alive while libtorch
+    /// reads it, so a collection that one thread starts can pull it away from another.
+    /// </summary>
+    static readonly bool ownsProcess = AppContext.TryGetSwitch("Labeling.Training.OwnsProcess", out var owns) && owns;
+
     static bool active;
     static int calls;
     static int trimmedAt;
@@ -29,7 +38,7 @@ static partial class NativeHeap
     /// <summary>To be called before libtorch allocates. Does nothing where the caller has set glibc's own variables, or without glibc.</summary>
     public static void Configure()
     {
-        const int TrimThreshold = -1, TopPad = -2, MmapThreshold = -3, ArenaMax = -8;
+        const int TrimThreshold = -1, TopPad = -2, MmapThreshold = -3;
         if (Environment.GetEnvironmentVariables().Keys.Cast<string>().Any(k => k.StartsWith("MALLOC_", StringComparison.Ordinal) || k == "GLIBC_TUNABLES")) return;
         try
         {
@@ -37,8 +46,6 @@ static partial class NativeHeap
             active = MallOpt(MmapThreshold, 32 << 20) == 1;
             _ = MallOpt(TrimThreshold, int.MaxValue);
             _ = MallOpt(TopPad, 16 << 20);
-            // Training runs on one thread; other arenas would be smaller heaps with limits of their own.
-            _ = MallOpt(ArenaMax, 1);
         }
         catch (Exception e) when (e is DllNotFoundException or EntryPointNotFoundException)
         {
@@ -51,9 +58,10 @@ static partial class NativeHeap
     {
         if (!active) return;
         var allocated = GC.GetTotalAllocatedBytes();
-        if (allocated - collectedAt > GarbageBytes)
+        if (ownsProcess && allocated - collectedAt > garbage)
         {
-            GC.Collect(1, GCCollectionMode.Forced, blocking: true);
+            GC.Collect();
+            garbage = Math.Max(GarbageBytes, GC.GetTotalMemory(false) / 8);
             collectedAt = allocated;
         }
         calls++;
@@ -61,10 +69,10 @@ static partial class NativeHeap
         var resident = Resident();
         if (calls <= WarmUp)
         {
-            needed = Math.Max(needed, resident);
+            // What loading left does not count, and goes once: collected so thoroughly again, the heap would only have to grow again.
+            if (calls > Soon) needed = Math.Max(needed, resident);
             if (since < Soon) return;
-            // What loading left, and what stays is where it will stay.
-            GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
+            if (ownsProcess && calls == Soon) GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
         }
         else if (resident <= needed + (needed / 100))
         {

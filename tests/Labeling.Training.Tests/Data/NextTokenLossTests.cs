@@ -55,6 +55,27 @@ public sealed class NextTokenLossTests : IDisposable
         Assert.Equal(accuracy, evaluated, 1e-12);
     }
 
+    [Theory]
+    [InlineData(NextTokenLoss.ChunkLogits)]
+    [InlineData(150)]
+    public void Padding_to_fewer_shapes_in_bfloat16_changes_nothing(long chunkLogits)
+    {
+        model.ComputeType = ScalarType.BFloat16;
+        var (input, at) = (TokenBatch.Inputs(rows, 0), TokenBatch.PredictingPositions(rows));
+        Assert.NotEqual(input.shape[1], TokenBatch.Time(model, (int)input.shape[1]));
+        var hidden = model.Hidden(input).reshape(-1, 16).index_select(0, at);
+        var expected = nn.functional.cross_entropy(model.Logits(hidden), TokenBatch.Targets(rows));
+        expected.backward();
+        var gradients = Gradients();
+        var (loss, _) = NextTokenLoss.Backward(model, TokenBatch.Hidden(model, rows, 0), TokenBatch.Targets(rows), chunkLogits: chunkLogits);
+        Assert.Equal(expected.ToDouble(), loss, 0.01);
+        foreach (var (name, gradient) in Gradients())
+        {
+            var error = (gradient - gradients[name]).norm().ToDouble() / gradients[name].norm().ToDouble();
+            Assert.True(error < 0.02, $"{name}: {error}");
+        }
+    }
+
     [Fact]
     public void Leaves_no_tensors_behind()
     {
