@@ -88,6 +88,19 @@ public class CommandLineTests(TinyWorld world)
     }
 
     [Theory]
+    [InlineData("ppo")]
+    [InlineData("grpo")]
+    [InlineData("rloo")]
+    public void What_a_stage_would_not_do_is_no_hyperparameter_of_it(string stage)
+    {
+        // Dropout would give the answers other probabilities than they were drawn with.
+        var run = RunFiles.Make(world.Root, stage + "-dropout", stage, new { lora_rank = 2, lora_dropout = 0.1 }, [("train", TinyWorld.Prompts(4))]);
+        var (code, _, error) = TrainerProcess.Run(stage, "--run", run);
+        Assert.Equal(2, code);
+        Assert.Contains("unknown hyperparameter 'lora_dropout'", error, StringComparison.Ordinal);
+    }
+
+    [Theory]
     [InlineData("""{"learning_rat":0.1}""", "'learning_rat'", "did you mean 'learning_rate'")]
     [InlineData("""{"epochs":0}""", "'epochs' = 0", "nearest valid value is 1")]
     [InlineData("""{"epochs":1.5}""", "'epochs' = 1.5", "whole number")]

@@ -192,7 +192,7 @@ public class RewardTests(TinyWorld world)
     {
         var reward = Run("reward-for-adapter", new { epochs = 1, batch_size = 4, heads = 2 }, TinyWorld.Rankings(24));
         var ppo = RunFiles.Make(world.Root, "ppo-adapter", "ppo",
-            new { episodes = 128, batch_size = 8, num_minibatches = 2, max_new_tokens = 8, checkpoint_every = 3, ema_decay = 0.9, lora_rank = 4, lora_dropout = 0.1 },
+            new { episodes = 128, batch_size = 8, num_minibatches = 2, max_new_tokens = 8, checkpoint_every = 3, ema_decay = 0.9, lora_rank = 4 },
             [("train", TinyWorld.Prompts(20))], ("base", "../base/output"), ("reward_model", $"../{Path.GetFileName(reward)}/output"));
         TinyWorld.Finish("ppo", ppo);
         Assert.True(File.Exists(Path.Combine(ppo, "output", "adapter", "adapter_model.safetensors")));

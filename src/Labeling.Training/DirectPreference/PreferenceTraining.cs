@@ -8,7 +8,7 @@ using static TorchSharp.torch;
 namespace Labeling.Training.DirectPreference;
 
 /// <summary>What the stages "dpo" and "kto" share.</summary>
-public abstract record PreferenceHyperparameters : LoraHyperparameters
+public abstract record PreferenceHyperparameters : LoraDropoutHyperparameters
 {
     [Hyperparameter("Step size of learning. Absent: from the model's size, 1e-4 at 1M parameters falling to 1e-6 at 2.8B.",
         Source = "Rafailov et al. 2023, B at 2.8B; Ethayarajh et al. 2024: 5e-7 to 5e-6 at 1B to 30B; at 1M as ppo", Min = 0, Max = 1)]

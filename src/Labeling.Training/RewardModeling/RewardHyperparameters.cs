@@ -4,7 +4,7 @@ using Labeling.Training.Runs;
 namespace Labeling.Training.RewardModeling;
 
 /// <summary>Hyperparameters of the stage "reward".</summary>
-public sealed record RewardHyperparameters : LoraHyperparameters
+public sealed record RewardHyperparameters : LoraDropoutHyperparameters
 {
     internal const string MicroBatchHelp = "Rankings, each with all its answers," + BatchPlan.MicroBatchHelp;
 

@@ -21,7 +21,7 @@ using static TorchSharp.torch;
 namespace Labeling.Training.Sft;
 
 /// <summary>Hyperparameters of the stage "sft".</summary>
-public sealed record SftHyperparameters : LoraHyperparameters
+public sealed record SftHyperparameters : LoraDropoutHyperparameters
 {
     [Hyperparameter("Step size of learning. Absent: from the model's size, 1e-3 at 1M parameters falling to 9.65e-6 at 1.3B.",
         Source = "InstructGPT C.1 at 1.3B; what the demo learns with at 1M", Min = 0, Max = 1)]
