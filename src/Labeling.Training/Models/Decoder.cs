@@ -56,7 +56,12 @@ sealed class Decoder(ModelConfig config, Block[] blocks, Tensor tokenEmbedding)
         if (EmbeddingNorm is not null) x = EmbeddingNorm.Apply(x);
         x = x.to_type(ComputeType);
         var rotation = Rotary?.At(plan, time);
-        for (var i = 0; i < blocks.Length; i++) x = Run(blocks[i], i, x, config.WindowOf(i) is null ? full : plan, rotation, cache, dropout);
+        for (var i = 0; i < blocks.Length; i++)
+        {
+            // What the gradients need they keep by themselves; without gradients one block's memory serves the next.
+            using var ofBlock = NewDisposeScope();
+            x = Run(blocks[i], i, x, config.WindowOf(i) is null ? full : plan, rotation, cache, dropout).MoveToOuterDisposeScope();
+        }
         if (FinalNorm is not null) x = FinalNorm.Apply(x);
         if (ProjectOut is not null) x = ProjectOut.Apply(x, dropout);
         cache?.Advance(plan);
