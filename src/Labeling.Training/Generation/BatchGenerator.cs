@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Labeling.Training.Data;
 using Labeling.Training.Models;
 using Labeling.Training.Native;
@@ -82,11 +83,13 @@ public static class BatchGenerator
     }
 
     /// <summary>Rows side by side in slots, each with a length of its own; when one ends, a waiting one takes its slot.</summary>
-    static void Continue(CausalLm model, List<Row> rows, SamplingOptions sampling, HashSet<int> stop, int slots, CancellationToken cancellation)
+    static void Continue(CausalLm model, List<Row> rows, SamplingOptions sampling, HashSet<int> stop, int most, CancellationToken cancellation)
     {
         var config = model.Config;
         // The last token chosen is never read.
-        using var cache = new DecodeCache(config, slots, rows.Max(r => r.Prompt.Length + r.Limit - 1));
+        var length = rows.Max(r => r.Prompt.Length + r.Limit - 1);
+        var slots = Math.Min(most, RowsInReach(model, length));
+        using var cache = new DecodeCache(config, slots, length);
         using var step = new DecodeStep(model, cache, Math.Max(slots, ShortPrompts));
         var samplers = Enumerable.Range(0, Math.Min(slots, get_num_threads())).Select(_ => new Sampler(config.VocabularySize, sampling)).ToArray();
 
@@ -107,6 +110,19 @@ public static class BatchGenerator
             foreach (var row in live.Where(r => r.Finished is not null)) free.Push(row.Slot);
             live.RemoveAll(r => r.Finished is not null);
         }
+    }
+
+    /// <summary>
+    /// How many rows a step is fastest with. A small model's weights cost nothing to read again, so more rows than have their keys and values in the
+    /// processor's cache only push each other's out of it; a larger model's are read once for as many rows as there are.
+    /// </summary>
+    static int RowsInReach(CausalLm model, int length)
+    {
+        const long Cache = 8 << 20;
+        // Two passes of the product kernels.
+        const int Fewest = 2 * LinearKernels.MaxRows;
+        if (model.ParameterCount * sizeof(float) > Cache) return int.MaxValue;
+        return (int)Math.Max(Fewest, Cache / DecodeCache.RowBytes(model.Config, length));
     }
 
     /// <summary>Lets waiting rows into the free slots. Their prompts are read but for the last token, which is their first step: few tokens as steps are taken, more by libtorch.</summary>
@@ -170,7 +186,7 @@ public static class BatchGenerator
 
     internal static void Choose(Row row, ReadOnlySpan<float> logits, Sampler sampler, HashSet<int> stop)
     {
-        var (token, logProbability) = sampler.Sample(logits, Philox.Uniform(row.Seed, (ulong)row.Tokens.Count), row.Prompt.Concat(row.Tokens));
+        var (token, logProbability) = sampler.Sample(logits, Philox.Uniform(row.Seed, (ulong)row.Tokens.Count), row.Prompt, CollectionsMarshal.AsSpan(row.Tokens));
         row.Tokens.Add(token);
         row.LogProbabilities.Add(logProbability);
         if (stop.Contains(token)) row.Finished = FinishReason.Stop;

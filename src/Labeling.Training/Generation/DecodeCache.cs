@@ -45,6 +45,11 @@ sealed unsafe class DecodeCache : IDisposable
         }
     }
 
+    /// <summary>Bytes of a row's keys and values.</summary>
+    /// <param name="config">The model's configuration.</param>
+    /// <param name="length">Tokens of the row.</param>
+    public static long RowBytes(ModelConfig config, int length) => 2L * sizeof(float) * config.Layers * config.KeyValueHeads * config.HeadSize * length;
+
     /// <summary>Most tokens of a row, a multiple of <see cref="Block"/>.</summary>
     public int Capacity { get; }
 

@@ -119,13 +119,18 @@ sealed unsafe class PackedLinear : IDisposable
             for (var row = 0; row < rows;)
             {
                 var count = LinearKernels.Multiply<T>(weights, Inputs, x + (long)row * xStride, xStride, rows - row, tile);
+                if (activation is { } function)
+                {
+                    for (var i = 0; i < count * Panel; i += 16) (Vector512.Load(tile + i) + Vector512.Load(b + i % Panel)).Store(tile + i);
+                    VectorMath.Activate(function, tile, count * Panel);
+                }
                 for (var r = 0; r < count; r++)
                 {
                     var target = y + (long)(row + r) * Stride + panel * Panel;
                     for (var i = 0; i < Panel; i += 16)
                     {
-                        var value = Vector512.Load(tile + r * Panel + i) + Vector512.Load(b + i);
-                        if (activation is { } function) value = VectorMath.Activate(function, value);
+                        var value = Vector512.Load(tile + r * Panel + i);
+                        if (activation is null) value += Vector512.Load(b + i);
                         (add ? Vector512.Load(target + i) + value : value).Store(target + i);
                     }
                 }

@@ -6,17 +6,19 @@ namespace Labeling.Training.Generation;
 /// <summary>Picks a token from a row of logits. Holds room for one row, so one thread at a time.</summary>
 sealed class Sampler(int vocabulary, SamplingOptions options)
 {
-    readonly double[] weights = new double[vocabulary];
-    readonly Nucleus? nucleus = options.TopK > 0 || options.TopP < 1 ? new Nucleus(vocabulary, options.TopK, options.TopP) : null;
+    // Whole vectors; what stands behind the vocabulary stays 0.
+    readonly float[] weights = new float[(vocabulary + 15) / 16 * 16];
+    readonly float[] penalized = new float[options.RepetitionPenalty == 1 ? 0 : vocabulary];
 
     /// <summary>
     /// The token and its log-probability under softmax(logits / temperature), before a penalty, top-k and top-p change anything.
     /// </summary>
     /// <param name="logits">One row, [vocabulary].</param>
     /// <param name="uniform">A random number in [0, 1).</param>
-    /// <param name="history">The row's tokens so far, for the repetition penalty.</param>
+    /// <param name="prompt">The row's first tokens, for the repetition penalty.</param>
+    /// <param name="answer">Its tokens since.</param>
     /// <exception cref="NonFiniteException">A logit is NaN or positive infinity, or all are negative infinity.</exception>
-    public (int Token, float LogProbability) Sample(ReadOnlySpan<float> logits, double uniform, IEnumerable<int>? history = null)
+    public (int Token, float LogProbability) Sample(ReadOnlySpan<float> logits, double uniform, ReadOnlySpan<int> prompt = default, ReadOnlySpan<int> answer = default)
     {
         var greedy = options.Temperature == 0;
         var inverse = greedy ? 1 : 1 / options.Temperature;
@@ -24,29 +26,32 @@ sealed class Sampler(int vocabulary, SamplingOptions options)
         var total = Exponentials(logits, largest, inverse);
         if (!double.IsFinite(total)) throw new NonFiniteException("The model's logits are not finite; its weights are damaged or have diverged.");
         var logTotal = Math.Log(total);
-        var penalize = options.RepetitionPenalty != 1 && history is not null;
-        if (penalize) total += Penalize(logits, largest, inverse, history!);
-        var token = !greedy ? nucleus is null ? Pick(total * uniform) : nucleus.Pick(weights, total, uniform)
-            : penalize ? Array.IndexOf(weights, weights.Max()) : logits.IndexOf(largest);
-        return (token, (float)((logits[token] - largest) * inverse - logTotal));
+        var chosenFrom = logits;
+        var most = largest;
+        if (options.RepetitionPenalty != 1)
+        {
+            chosenFrom = Penalize(logits, prompt, answer);
+            most = Largest(chosenFrom);
+            if (!greedy) total = Exponentials(chosenFrom, most, inverse);
+        }
+        var token = greedy ? chosenFrom.IndexOf(most) : Draw(total, uniform);
+        return (token, (float)(((double)logits[token] - largest) * inverse - logTotal));
     }
 
     /// <summary>
-    /// Logits of tokens already there are divided by the penalty, or multiplied when below 0 (Keskar et al. 2019, arXiv 1909.05858, section
-    /// 4.1). Returns by how much the sum of the weights changed.
+    /// Logits of tokens already there are divided by the penalty, or multiplied when below 0 (Keskar et al. 2019, arXiv 1909.05858, section 4.1).
     /// </summary>
-    double Penalize(ReadOnlySpan<float> logits, float largest, double inverse, IEnumerable<int> history)
+    ReadOnlySpan<float> Penalize(ReadOnlySpan<float> logits, ReadOnlySpan<int> prompt, ReadOnlySpan<int> answer)
     {
-        var change = 0.0;
-        foreach (var token in history)
-        {
-            // From the logit, not the weight: a token that is there twice is penalized once.
-            var penalized = logits[token] > 0 ? logits[token] / options.RepetitionPenalty : logits[token] * options.RepetitionPenalty;
-            var weight = Math.Exp((penalized - largest) * inverse);
-            change += weight - weights[token];
-            weights[token] = weight;
-        }
-        return change;
+        var penalty = (float)options.RepetitionPenalty;
+        logits.CopyTo(penalized);
+        // From the logit as it was: a token that is there twice is penalized once.
+        foreach (var token in prompt) penalized[token] = Lowered(logits[token]);
+        foreach (var token in answer) penalized[token] = Lowered(logits[token]);
+        return penalized;
+
+        // The penalty is at least 1, so the smaller is the quotient above 0 and the product below.
+        float Lowered(float logit) => MathF.Min(logit / penalty, logit * penalty);
     }
 
     static float Largest(ReadOnlySpan<float> logits)
@@ -66,56 +71,31 @@ sealed class Sampler(int vocabulary, SamplingOptions options)
     /// <summary>Fills the weights with exp((logit - largest)·inverse temperature) and returns their sum.</summary>
     double Exponentials(ReadOnlySpan<float> logits, float largest, double inverse)
     {
-        var i = 0;
-        var (shift, scale) = (Vector512.Create((double)largest), Vector512.Create(inverse));
+        // 1 / temperature may be more than a float32 holds, and 0 times infinity is no weight of 1.
+        var (shift, scale) = (Vector512.Create(largest), Vector512.Create((float)Math.Min(inverse, float.MaxValue)));
         var sums = Vector512<double>.Zero;
-        for (; i + 8 <= logits.Length; i += 8)
+        var i = 0;
+        for (; i + 16 <= logits.Length; i += 16)
         {
-            var weight = Exponential(logits.Slice(i, 8));
+            var weight = VectorMath.Exp((Vector512.Create(logits.Slice(i, 16)) - shift) * scale);
             weight.CopyTo(weights, i);
-            sums += weight;
+            sums += VectorMath.Fold(weight);
         }
         if (i < logits.Length)
         {
-            // By the same function to the last bit: equal logits must have equal weights.
-            Span<float> rest = stackalloc float[8];
-            rest.Fill(float.MinValue);
+            Span<float> rest = stackalloc float[16];
+            rest.Fill(float.NegativeInfinity);
             logits[i..].CopyTo(rest);
-            var weight = Exponential(rest);
-            sums += weight;
-            for (var j = 0; i + j < logits.Length; j++) weights[i + j] = weight[j];
+            var weight = VectorMath.Exp((Vector512.Create<float>(rest) - shift) * scale);
+            weight.CopyTo(weights, i);
+            sums += VectorMath.Fold(weight);
         }
         return Vector512.Sum(sums);
-
-        Vector512<double> Exponential(ReadOnlySpan<float> eight)
-        {
-            var (low, high) = Vector256.Widen(Vector256.Create(eight));
-            return Vector512.Exp((Vector512.Create(low, high) - shift) * scale);
-        }
     }
 
-    int Pick(double target)
+    int Draw(double total, double uniform)
     {
-        const int Block = 64;
-        var i = 0;
-        // Whole blocks are passed over by their sums.
-        for (; i + Block <= weights.Length; i += Block)
-        {
-            var sums = Vector512<double>.Zero;
-            for (var j = i; j < i + Block; j += 8) sums += Vector512.Create(weights, j);
-            var sum = Vector512.Sum(sums);
-            if (target < sum) break;
-            target -= sum;
-        }
-        var last = -1;
-        for (; i < weights.Length; i++)
-        {
-            if (weights[i] == 0) continue;
-            last = i;
-            target -= weights[i];
-            if (target < 0) return i;
-        }
-        // Rounding can leave a rest beyond the last weight.
-        return last >= 0 ? last : Array.FindLastIndex(weights, w => w > 0);
+        var nucleus = Nucleus.Of(weights, vocabulary, total, options.TopK, options.TopP);
+        return nucleus.At(weights, nucleus.Mass * uniform);
     }
 }

@@ -7,24 +7,102 @@ namespace Labeling.Training.Generation;
 /// <summary>The element-wise parts of a decoder for single rows, float32.</summary>
 static unsafe class VectorMath
 {
-    public static Vector512<float> Activate(Activation activation, Vector512<float> x) => activation switch
+    /// <summary>Applies an activation to a multiple of 16 numbers, in place.</summary>
+    public static void Activate(Activation activation, float* x, int count)
+    {
+        switch (activation)
+        {
+            case Activation.GeluTanh: Apply<GeluTanh>(x, count); break;
+            case Activation.Gelu: Apply<Gelu>(x, count); break;
+            case Activation.Relu: Apply<Relu>(x, count); break;
+            default: Apply<Silu>(x, count); break;
+        }
+    }
+
+    /// <summary>gate = activation(gate)·up, where the ups stand behind the gates. The last vector may run over into ups that are used up.</summary>
+    public static void Gate(Activation activation, float* gates, int width)
+    {
+        switch (activation)
+        {
+            case Activation.GeluTanh: Gate<GeluTanh>(gates, width); break;
+            case Activation.Gelu: Gate<Gelu>(gates, width); break;
+            case Activation.Relu: Gate<Relu>(gates, width); break;
+            default: Gate<Silu>(gates, width); break;
+        }
+    }
+
+    static void Apply<T>(float* x, int count) where T : IActivation
+    {
+        for (var i = 0; i < count; i += 16) T.Of(Vector512.Load(x + i)).Store(x + i);
+    }
+
+    static void Gate<T>(float* gates, int width) where T : IActivation
+    {
+        for (var i = 0; i < width; i += 16) (T.Of(Vector512.Load(gates + i)) * Vector512.Load(gates + width + i)).Store(gates + i);
+    }
+
+    // One loop is compiled for each, so that the next vector begins while the last is under way.
+    interface IActivation
+    {
+        static abstract Vector512<float> Of(Vector512<float> x);
+    }
+
+    readonly struct GeluTanh : IActivation
     {
         // (1 + tanh u) / 2 is the sigmoid of 2u.
-        Activation.GeluTanh => x * Sigmoid(x * (Vector512.Create(1.5957691216f) + Vector512.Create(0.0713548163f) * x * x)),
-        Activation.Gelu => x * NormalCdf(x),
-        Activation.Relu => Vector512.Max(x, Vector512<float>.Zero),
-        _ => x * Sigmoid(x),
-    };
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static Vector512<float> Of(Vector512<float> x) => x * Sigmoid(x * (Vector512.Create(1.5957691216f) + Vector512.Create(0.0713548163f) * x * x));
+    }
+
+    readonly struct Gelu : IActivation
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static Vector512<float> Of(Vector512<float> x) => x * NormalCdf(x);
+    }
+
+    readonly struct Relu : IActivation
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static Vector512<float> Of(Vector512<float> x) => Vector512.Max(x, Vector512<float>.Zero);
+    }
+
+    readonly struct Silu : IActivation
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static Vector512<float> Of(Vector512<float> x) => x * Sigmoid(x);
+    }
+
+    /// <summary>
+    /// e^x within two units of the last place, 0 below the smallest normal number and NaN for NaN; .NET's own goes through double precision. The polynomial
+    /// and the two parts of ln 2 are those of Cephes' expf (Moshier).
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Exp(Vector512<float> x)
+    {
+        // The native minimum and maximum give their second operand when one is NaN.
+        var bounded = Vector512.MinNative(Vector512.Create(88.37f), Vector512.MaxNative(Vector512.Create(-87.33f), x));
+        var power = Vector512.Round(bounded * 1.44269504f);
+        var r = Vector512.FusedMultiplyAdd(power, Vector512.Create(-0.693359375f), bounded);
+        r = Vector512.FusedMultiplyAdd(power, Vector512.Create(2.12194440e-4f), r);
+        var p = Vector512.FusedMultiplyAdd(Vector512.Create(1.9875691500e-4f), r, Vector512.Create(1.3981999507e-3f));
+        p = Vector512.FusedMultiplyAdd(p, r, Vector512.Create(8.3334519073e-3f));
+        p = Vector512.FusedMultiplyAdd(p, r, Vector512.Create(4.1665795894e-2f));
+        p = Vector512.FusedMultiplyAdd(p, r, Vector512.Create(1.6666665459e-1f));
+        p = Vector512.FusedMultiplyAdd(p, r, Vector512.Create(5.0000001201e-1f));
+        p = Vector512.FusedMultiplyAdd(p, r * r, r + Vector512<float>.One);
+        var scale = (Vector512.ConvertToInt32Native(power) + Vector512.Create(127)) << 23;
+        return Vector512.AndNot(p * scale.AsSingle(), Vector512.LessThan(x, Vector512.Create(-87.33f)));
+    }
 
     /// <summary>1 / (1 + e^-x).</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     static Vector512<float> Sigmoid(Vector512<float> x)
     {
-        // e^88 is near the largest float32.
-        var e = Vector512.Exp(Vector512.Min(-x, Vector512.Create(88f)));
-        return Vector512<float>.One / (Vector512<float>.One + e);
+        return Vector512<float>.One / (Vector512<float>.One + Exp(-x));
     }
 
     /// <summary>(1 + erf(x / √2)) / 2 by formula 7.1.26 of Abramowitz and Stegun (1964); absolute error below 1e-7.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     static Vector512<float> NormalCdf(Vector512<float> x)
     {
         var z = Vector512.Abs(x) * 0.70710678f;
@@ -33,7 +111,7 @@ static unsafe class VectorMath
         polynomial = polynomial * t + Vector512.Create(1.421413741f);
         polynomial = polynomial * t + Vector512.Create(-0.284496736f);
         polynomial = polynomial * t + Vector512.Create(0.254829592f);
-        var tail = polynomial * t * Vector512.Exp(Vector512.Max(-z * z, Vector512.Create(-88f))) * 0.5f;
+        var tail = polynomial * t * Exp(-z * z) * 0.5f;
         return Vector512.ConditionalSelect(Vector512.GreaterThan(x, Vector512<float>.Zero), Vector512<float>.One - tail, tail);
     }
 
@@ -84,13 +162,6 @@ static unsafe class VectorMath
         for (; i < width; i++) x[i] += y[i];
     }
 
-    /// <summary>gate = activation(gate)·up, where the ups stand behind the gates. The last vector may run over into ups that are used up.</summary>
-    public static void Gate(Activation activation, float* gates, int width)
-    {
-        for (var i = 0; i < width; i += 16)
-            (Activate(activation, Vector512.Load(gates + i)) * Vector512.Load(gates + width + i)).Store(gates + i);
-    }
-
     /// <summary>Rotates the first <paramref name="size"/> components, half against half (rotate_half of transformers).</summary>
     public static void Rotate(float* x, float* cosines, float* sines, int size)
     {
@@ -116,11 +187,19 @@ static unsafe class VectorMath
         var sums = Vector512<float>.Zero;
         for (var i = 0; i < count; i += 16)
         {
-            var weight = Vector512.Exp(Vector512.Load(scores + i) - shift);
+            var weight = Exp(Vector512.Load(scores + i) - shift);
             weight.Store(scores + i);
             sums += weight;
         }
         return Vector512.Sum(sums);
+    }
+
+    /// <summary>The sums of its halves' elements, in double precision.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<double> Fold(Vector512<float> v)
+    {
+        var (low, high) = Vector512.Widen(v);
+        return low + high;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

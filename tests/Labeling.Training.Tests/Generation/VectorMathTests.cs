@@ -1,0 +1,26 @@
+using System.Runtime.Intrinsics;
+using Labeling.Training.Generation;
+
+namespace Labeling.Training.Tests.Generation;
+
+public sealed class VectorMathTests
+{
+    [Fact]
+    public void Exponentials_are_within_two_units_of_the_last_place()
+    {
+        for (var x = -87.3f; x < 88.3f; x += 0.00371f)
+        {
+            var expected = Math.Exp(x);
+            var actual = VectorMath.Exp(Vector512.Create(x))[5];
+            Assert.True(Math.Abs(actual - expected) <= 2.0 * ((double)MathF.BitIncrement((float)expected) - (float)expected), $"e^{x} is {expected}, not {actual}");
+        }
+    }
+
+    [Theory]
+    [InlineData(0f, 1f)]
+    [InlineData(-88f, 0f)]
+    [InlineData(float.MinValue, 0f)]
+    [InlineData(float.NegativeInfinity, 0f)]
+    [InlineData(float.NaN, float.NaN)]
+    public void Exponentials_at_the_ends(float x, float expected) => Assert.Equal(expected, VectorMath.Exp(Vector512.Create(x))[0]);
+}
