@@ -21,7 +21,7 @@ public sealed class NonFiniteGradientException(string message) : Exception(messa
 
 /// <summary>
 /// Adam with decoupled weight decay (Loshchilov and Hutter 2019, arXiv 1711.05101), PyTorch's formula, moments in float32, gradient clipping
-/// included. One fused pass over the memory of each tensor.
+/// included. One fused pass over the memory of each tensor: own code on the processor, libtorch's on a GPU.
 /// </summary>
 public sealed class AdamW : IDisposable
 {
@@ -42,11 +42,16 @@ public sealed class AdamW : IDisposable
     readonly List<Entry> entries = [];
     readonly AdamWOptions options;
     readonly Tensor step = zeros([], ScalarType.Float32).DetachFromDisposeScope();
+    readonly bool libtorch;
 
     /// <summary>Makes an optimizer with zero moments.</summary>
     /// <param name="parameters">Trainable float32 tensors by name, for example <see cref="Models.CausalLm.Parameters"/>.</param>
     /// <param name="options">Settings; null for the defaults.</param>
-    public AdamW(IEnumerable<KeyValuePair<string, Tensor>> parameters, AdamWOptions? options = null)
+    public AdamW(IEnumerable<KeyValuePair<string, Tensor>> parameters, AdamWOptions? options = null) : this(parameters, options, libtorch: false)
+    {
+    }
+
+    internal AdamW(IEnumerable<KeyValuePair<string, Tensor>> parameters, AdamWOptions? options, bool libtorch)
     {
         this.options = options ?? new AdamWOptions();
         foreach (var (name, parameter) in parameters)
@@ -55,6 +60,7 @@ public sealed class AdamW : IDisposable
             Tensor Moment() => zeros(parameter.shape, ScalarType.Float32, parameter.device).DetachFromDisposeScope();
             entries.Add(new Entry(name, parameter, Moment(), Moment(), this.options.DecayAll || parameter.dim() >= 2));
         }
+        this.libtorch = libtorch || entries.Any(e => e.Parameter.device_type != DeviceType.CPU);
     }
 
     /// <summary>Steps done.</summary>
@@ -92,33 +98,46 @@ public sealed class AdamW : IDisposable
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
-        var live = entries.Select(e => (Entry: e, Gradient: e.Parameter.grad)).Where(e => e.Gradient is not null).ToList();
+        var live = new List<(Entry Entry, Tensor Gradient)>(entries.Count);
+        foreach (var entry in entries)
+        {
+            if (entry.Parameter.grad is { } gradient) live.Add((entry, gradient.is_contiguous() ? gradient : gradient.contiguous()));
+        }
         if (live.Count == 0) return 0;
-        var norm = Compiled.Value.invoke<Tensor>("global_norm", [live.Select(e => e.Gradient!).ToArray()]).ToDouble();
+        List<AdamWKernel.Part> parts = [];
+        if (!libtorch)
+            foreach (var (entry, gradient) in live) AdamWKernel.Cut(parts, entry.Parameter, gradient, entry.First, entry.Second, entry.Decayed ? options.WeightDecay : 0);
+        var norm = libtorch ? Compiled.Value.invoke<Tensor>("global_norm", [live.Select(e => e.Gradient).ToArray()]).ToDouble() : AdamWKernel.Norm(parts);
         if (!double.IsFinite(norm))
         {
-            var culprit = live.FirstOrDefault(e => !e.Gradient!.isfinite().all().ToBoolean());
+            var culprit = live.FirstOrDefault(e => !e.Gradient.isfinite().all().ToBoolean());
             ZeroGradients();
             throw new NonFiniteGradientException(culprit.Entry is { } entry
                 ? $"The gradient of {entry.Name} is not finite in step {StepCount + 1}."
                 : $"The gradient norm overflows in step {StepCount + 1}.");
         }
         StepCount++;
+        var excess = options.MaxGradientNorm is { } max ? Math.Max(1, (norm + 1e-6) / max) : 1;
+        if (libtorch) UpdateWithLibtorch(live, learningRate, excess);
+        else AdamWKernel.Update(parts, new(learningRate, options.Beta1, options.Beta2, Epsilon(), StepCount, 1 / excess));
+        ZeroGradients();
+        NativeHeap.TrimWhenGrown();
+        return norm;
+    }
+
+    void UpdateWithLibtorch(List<(Entry Entry, Tensor Gradient)> live, double learningRate, double excess)
+    {
         step.fill_((float)StepCount);
         // The kernel divides by the scale.
-        var excess = options.MaxGradientNorm is { } max ? Math.Max(1, (norm + 1e-6) / max) : 1;
         var scale = full([], excess, ScalarType.Float32);
         foreach (var group in live.GroupBy(e => e.Entry.Decayed))
         {
             var settings = tensor(new[] { learningRate, options.Beta1, options.Beta2, group.Key ? options.WeightDecay : 0, Epsilon() });
             _ = Compiled.Value.invoke("update",
-                group.Select(e => e.Entry.Parameter).ToArray(), group.Select(e => e.Gradient!).ToArray(),
+                group.Select(e => e.Entry.Parameter).ToArray(), group.Select(e => e.Gradient).ToArray(),
                 group.Select(e => e.Entry.First).ToArray(), group.Select(e => e.Entry.Second).ToArray(),
                 group.Select(_ => step).ToArray(), settings, scale);
         }
-        ZeroGradients();
-        NativeHeap.TrimWhenGrown();
-        return norm;
     }
 
     /// <summary>Drops all gradients, for example of a step that is not to be taken.</summary>

@@ -71,6 +71,31 @@ public sealed class AdamWTests : IDisposable
         }
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Libtorchs_kernel_takes_the_same_steps(bool tensorFlowEpsilon)
+    {
+        // Longer than a piece, and of lengths that are not whole vectors.
+        Dictionary<string, Tensor> Large() => new()
+        {
+            ["matrix"] = (arange(70_003, ScalarType.Float32) / 35_000 - 1).reshape(1, 70_003).requires_grad_(true),
+            ["bias"] = (arange(37, ScalarType.Float32) / 30).requires_grad_(true),
+        };
+        var options = new AdamWOptions(0.9, 0.95, 1e-5, 0.1, MaxGradientNorm: 20, TensorFlowEpsilon: tensorFlowEpsilon);
+        var (own, libtorchs) = (Large(), Large());
+        using var kernel = new AdamW(own, options);
+        using var libtorch = new AdamW(libtorchs, options, libtorch: true);
+        for (var step = 1; step <= 10; step++)
+        {
+            Differentiate(own, step);
+            Differentiate(libtorchs, step);
+            Assert.Equal(libtorch.Step(0.01), kernel.Step(0.01), 1e-3);
+        }
+        foreach (var (name, parameter) in own) Assert.True(parameter.allclose(libtorchs[name], rtol: 1e-5, atol: 1e-6), name);
+        foreach (var (moment, expected) in kernel.State.Zip(libtorch.State)) Assert.True(moment.Value.allclose(expected.Value, rtol: 1e-5, atol: 1e-7), moment.Key);
+    }
+
     [Fact]
     public void Clips_to_the_global_norm_and_reports_the_norm_before()
     {

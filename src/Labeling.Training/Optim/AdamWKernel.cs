@@ -1,0 +1,96 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using Labeling.Training.Native;
+using static TorchSharp.torch;
+
+namespace Labeling.Training.Optim;
+
+/// <summary>
+/// The update of <see cref="AdamW"/> in the processor's memory. All tensors are cut into pieces that the threads share in one go: libtorch's fused kernel
+/// wakes its threads for every bias, which is most of a small model's update. Sums are over fixed pieces, so the result does not depend on the threads.
+/// </summary>
+static unsafe class AdamWKernel
+{
+    const int Piece = 1 << 15;
+
+    /// <summary>A stretch of a tensor with its gradient and moments.</summary>
+    public readonly record struct Part(nint Weight, nint Gradient, nint First, nint Second, int Count, double WeightDecay);
+
+    /// <summary>The numbers of a step.</summary>
+    /// <param name="LearningRate">Learning rate.</param>
+    /// <param name="Beta1">Decay of the first moment.</param>
+    /// <param name="Beta2">Decay of the second moment.</param>
+    /// <param name="Epsilon">Added to the root.</param>
+    /// <param name="Step">Number of the step, from 1.</param>
+    /// <param name="Factor">Gradients are multiplied by it.</param>
+    public readonly record struct Settings(double LearningRate, double Beta1, double Beta2, double Epsilon, long Step, double Factor);
+
+    /// <summary>Adds the pieces of one tensor: contiguous float32, like its gradient and moments, in the processor's memory.</summary>
+    public static void Cut(List<Part> parts, Tensor parameter, Tensor gradient, Tensor first, Tensor second, double weightDecay)
+    {
+        var (w, g) = ((nint)TensorMemory.Pointer(parameter), (nint)TensorMemory.Pointer(gradient));
+        var (m, v) = ((nint)TensorMemory.Pointer(first), (nint)TensorMemory.Pointer(second));
+        var count = parameter.NumberOfElements;
+        for (long from = 0; from < count; from += Piece)
+        {
+            var at = (nint)(from * sizeof(float));
+            parts.Add(new(w + at, g + at, m + at, v + at, (int)Math.Min(Piece, count - from), weightDecay));
+        }
+    }
+
+    /// <summary>Global L2 norm of the gradients; not finite where one of them is not.</summary>
+    public static double Norm(List<Part> parts)
+    {
+        var sums = new double[parts.Count];
+        Workers.Run(parts.Count, i => sums[i] = Squares((float*)parts[i].Gradient, parts[i].Count));
+        return Math.Sqrt(sums.Sum());
+    }
+
+    /// <summary>Updates weights and moments.</summary>
+    public static void Update(List<Part> parts, Settings settings) => Workers.Run(parts.Count, i => Update(parts[i], settings));
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    static double Squares(float* x, int count)
+    {
+        var (a, b) = (Vector512<double>.Zero, Vector512<double>.Zero);
+        var i = 0;
+        for (; i + 16 <= count; i += 16)
+        {
+            var (low, high) = Vector512.Widen(Vector512.Load(x + i));
+            a = Vector512.FusedMultiplyAdd(low, low, a);
+            b = Vector512.FusedMultiplyAdd(high, high, b);
+        }
+        var sum = Vector512.Sum(a + b);
+        for (; i < count; i++) sum += (double)x[i] * x[i];
+        return sum;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    static void Update(Part part, Settings s)
+    {
+        float* weight = (float*)part.Weight, gradient = (float*)part.Gradient, first = (float*)part.First, second = (float*)part.Second;
+        var (toFirst, toSecond, keepSecond) = ((float)(1 - s.Beta1), (float)(1 - s.Beta2), (float)s.Beta2);
+        var rate = (float)(s.LearningRate / (1 - Math.Pow(s.Beta1, s.Step)));
+        var correction = (float)(1 / Math.Sqrt(1 - Math.Pow(s.Beta2, s.Step)));
+        var (decay, epsilon, factor) = ((float)(1 - s.LearningRate * part.WeightDecay), (float)s.Epsilon, (float)s.Factor);
+        var i = 0;
+        for (; i + 16 <= part.Count; i += 16)
+        {
+            var g = Vector512.Load(gradient + i) * factor;
+            var m = Vector512.Load(first + i);
+            m = Vector512.FusedMultiplyAdd(g - m, Vector512.Create(toFirst), m);
+            var v = Vector512.FusedMultiplyAdd(g * g, Vector512.Create(toSecond), Vector512.Load(second + i) * keepSecond);
+            m.Store(first + i);
+            v.Store(second + i);
+            var step = m / Vector512.FusedMultiplyAdd(Vector512.Sqrt(v), Vector512.Create(correction), Vector512.Create(epsilon));
+            (Vector512.Load(weight + i) * decay - step * rate).Store(weight + i);
+        }
+        for (; i < part.Count; i++)
+        {
+            var g = gradient[i] * factor;
+            first[i] = MathF.FusedMultiplyAdd(g - first[i], toFirst, first[i]);
+            second[i] = MathF.FusedMultiplyAdd(g * g, toSecond, second[i] * keepSecond);
+            weight[i] = weight[i] * decay - first[i] / MathF.FusedMultiplyAdd(MathF.Sqrt(second[i]), correction, epsilon) * rate;
+        }
+    }
+}
