@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using Labeling.Training.Models;
 using Labeling.Training.Native;
@@ -47,45 +46,61 @@ sealed unsafe class PackedLinear : IDisposable
         var half = weights.All(FitsHalf);
         var memory = empty([(long)Padded(outputs) * inputs], half ? ScalarType.BFloat16 : ScalarType.Float32).DetachFromDisposeScope();
         var bias = new float[Padded(outputs)];
-        var target = TensorMemory.Pointer(memory);
-        var offset = 0;
+        var sources = new List<Source>();
         foreach (var (part, width, weight) in parts.Zip(widths, weights))
         {
-            if (part.Bias is { } values) TensorMemory.Span<float>(values).CopyTo(bias.AsSpan(offset));
-            var source = (float*)TensorMemory.Pointer(weight);
-            var first = offset;
-            var (alongInput, alongOutput) = part.Transposed ? ((long)width, 1L) : (1L, inputs);
-            Workers.Run((width + Panel - 1) / Panel, piece =>
-            {
-                for (var from = 0; from < inputs; from += 16)
-                    for (var column = piece * Panel; column < Math.Min(width, (piece + 1) * Panel); column++)
-                        for (var k = from; k < Math.Min(inputs, from + 16); k++)
-                            Put(target, half, inputs, first + column, k, source[k * alongInput + column * alongOutput]);
-            });
-            offset += width;
+            var first = sources.Sum(source => source.Width);
+            if (part.Bias is { } values) TensorMemory.Span<float>(values).CopyTo(bias.AsSpan(first));
+            sources.Add(new(first, width, (nint)TensorMemory.Pointer(weight), part.Transposed ? width : 1, part.Transposed ? 1 : inputs));
         }
-        for (; offset < Padded(outputs); offset++)
-            for (var k = 0; k < inputs; k++) Put(target, half, inputs, offset, k, 0);
+        var target = TensorMemory.Pointer(memory);
+        Workers.Run(Padded(outputs) / Panel, panel =>
+        {
+            if (half) Fill<BFloat16Format>(panel, sources, inputs, target);
+            else Fill<Float32Format>(panel, sources, inputs, target);
+        });
         return new PackedLinear(inputs, outputs, memory, bias, half);
     }
 
-    static void Put(byte* target, bool half, int inputs, int column, int k, float value)
+    /// <summary>Weights of one map: its first column, how many, and the distances of two inputs and two outputs in its memory.</summary>
+    readonly record struct Source(int First, int Width, nint Weights, long AlongInput, long AlongOutput);
+
+    static void Fill<T>(int panel, List<Source> sources, int inputs, byte* memory) where T : IFloatFormat
     {
-        var row = (long)(column / Panel) * inputs + k;
-        var within = column % Panel;
-        if (!half) ((float*)target)[row * Panel + within] = value;
-        // Columns j and j + 16 share a word, so that a shift and a mask widen them.
-        else ((ushort*)target)[row * Panel + within / 32 * 32 + within % 16 * 2 + within % 32 / 16] = (ushort)(BitConverter.SingleToUInt32Bits(value) >> 16);
+        const int AtOnce = 16;
+        // Columns that no map has stay 0.
+        var rows = stackalloc float[AtOnce * Panel];
+        new Span<float>(rows, AtOnce * Panel).Clear();
+        var target = memory + (long)panel * inputs * Panel * T.Bytes;
+        for (var from = 0; from < inputs; from += AtOnce)
+        {
+            var count = Math.Min(AtOnce, inputs - from);
+            foreach (var source in sources)
+            {
+                var end = Math.Min(source.First + source.Width, (panel + 1) * Panel);
+                for (var column = Math.Max(source.First, panel * Panel); column < end; column++)
+                {
+                    var weight = (float*)source.Weights + from * source.AlongInput + (column - source.First) * source.AlongOutput;
+                    for (var k = 0; k < count; k++) rows[k * Panel + column % Panel] = weight[k * source.AlongInput];
+                }
+            }
+            // In bfloat16 columns j and j + 16 share a word, so that a shift and a mask widen them.
+            for (var i = 0; i < count * Panel; i += IFloatFormat.Width, target += IFloatFormat.Width * T.Bytes)
+                T.Store(target, Vector512.Load(rows + i), Vector512.Load(rows + i + 16));
+        }
     }
 
     static bool FitsHalf(Tensor weight)
     {
-        var words = MemoryMarshal.Cast<byte, uint>(new ReadOnlySpan<byte>(TensorMemory.Pointer(weight), checked((int)Math.Min(weight.NumberOfElements, 1 << 20)) * 4));
-        foreach (var word in words)
-            if ((word & 0xFFFF) != 0) return false;
-        var all = (uint*)TensorMemory.Pointer(weight);
-        for (long i = words.Length; i < weight.NumberOfElements; i++)
-            if ((all[i] & 0xFFFF) != 0) return false;
+        const int AtOnce = 1024;
+        var words = (uint*)TensorMemory.Pointer(weight);
+        var count = weight.NumberOfElements;
+        for (long i = 0; i < count; i += AtOnce)
+        {
+            var all = 0u;
+            for (var j = i; j < Math.Min(count, i + AtOnce); j++) all |= words[j];
+            if ((all & 0xFFFF) != 0) return false;
+        }
         return true;
     }
 
