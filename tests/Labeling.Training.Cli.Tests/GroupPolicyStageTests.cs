@@ -21,7 +21,8 @@ public class GroupPolicyStageTests(TinyWorld world)
         // The policy that sampled is the reference, and the one that learns, up to the first minibatch's small step.
         Assert.Equal(0, metrics[0]["objective/kl"]!.GetValue<double>(), 1e-4);
         Assert.Equal(1, metrics[0]["val/ratio"]!.GetValue<double>(), 0.02);
-        Assert.Equal(0, metrics[0]["kl"]!.GetValue<double>(), 0.01);
+        // Base models that differ by rounding alone gave 0.001 to 0.012.
+        Assert.Equal(0, metrics[0]["kl"]!.GetValue<double>(), 0.02);
         Assert.True(metrics[^1]["objective/kl"]!.GetValue<double>() > 0.1);
         Assert.All(metrics, m => Assert.InRange(m["frac_reward_zero_std"]!.GetValue<double>(), 0, 1));
         AssertGroupsAreCredited(run);

@@ -47,8 +47,9 @@ public class SftTests(TinyWorld world)
     [Fact]
     public void Micro_batches_and_packing_take_the_same_steps()
     {
-        var whole = Run("sft-whole-step", new { epochs = 2, batch_size = 16, packing = true });
-        var parts = Run("sft-parts", new { epochs = 2, batch_size = 16, packing = true, micro_batch_size = 5 });
+        // At the stage's own rate the second step of so small a world overshoots and makes a thousand times as much of the sums' rounding.
+        var whole = Run("sft-whole-step", new { epochs = 2, batch_size = 16, packing = true, learning_rate = 1e-4 });
+        var parts = Run("sft-parts", new { epochs = 2, batch_size = 16, packing = true, learning_rate = 1e-4, micro_batch_size = 5 });
         foreach (var name in new[] { "loss", "grad_norm", "mean_token_accuracy" })
         {
             Assert.All(Column(whole, name).Zip(Column(parts, name)), x => Assert.Equal(x.First, x.Second, 1e-4));
