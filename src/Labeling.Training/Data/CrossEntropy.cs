@@ -1,6 +1,5 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
-using Labeling.Training.Generation;
 using Labeling.Training.Native;
 using static TorchSharp.torch;
 
@@ -78,7 +77,7 @@ internal static unsafe class CrossEntropy
         for (var i = 0; i < whole; i += IFloatFormat.Width)
         {
             var (a, b) = T.Load(row + (long)i * T.Bytes);
-            sums += VectorMath.Exp(a - shift) + VectorMath.Exp(b - shift);
+            sums += FloatMath.Exp(a - shift) + FloatMath.Exp(b - shift);
         }
         var sum = (double)Vector512.Sum(sums);
         for (var i = whole; i < width; i++) sum += MathF.Exp(T.Read(row + (long)i * T.Bytes) - largest);
@@ -87,7 +86,7 @@ internal static unsafe class CrossEntropy
         for (var i = 0; i < whole; i += IFloatFormat.Width)
         {
             var (a, b) = T.Load(row + (long)i * T.Bytes);
-            T.Store(row + (long)i * T.Bytes, VectorMath.Exp(a - shift) * scale, VectorMath.Exp(b - shift) * scale);
+            T.Store(row + (long)i * T.Bytes, FloatMath.Exp(a - shift) * scale, FloatMath.Exp(b - shift) * scale);
         }
         for (var i = whole; i < width; i++) T.Write(row + (long)i * T.Bytes, MathF.Exp(T.Read(row + (long)i * T.Bytes) - largest) * scale[0]);
         T.Write(row + (long)target * T.Bytes, (float)(factor * (Math.Exp(score - largest) / sum - 1)));

@@ -1,4 +1,5 @@
 using System.Runtime.Intrinsics;
+using Labeling.Training.Native;
 using Labeling.Training.Runs;
 
 namespace Labeling.Training.Generation;
@@ -77,7 +78,7 @@ sealed class Sampler(int vocabulary, SamplingOptions options)
         var i = 0;
         for (; i + 16 <= logits.Length; i += 16)
         {
-            var weight = VectorMath.Exp((Vector512.Create(logits.Slice(i, 16)) - shift) * scale);
+            var weight = FloatMath.Exp((Vector512.Create(logits.Slice(i, 16)) - shift) * scale);
             weight.CopyTo(weights, i);
             sums += VectorMath.Fold(weight);
         }
@@ -86,7 +87,7 @@ sealed class Sampler(int vocabulary, SamplingOptions options)
             Span<float> rest = stackalloc float[16];
             rest.Fill(float.NegativeInfinity);
             logits[i..].CopyTo(rest);
-            var weight = VectorMath.Exp((Vector512.Create<float>(rest) - shift) * scale);
+            var weight = FloatMath.Exp((Vector512.Create<float>(rest) - shift) * scale);
             weight.CopyTo(weights, i);
             sums += VectorMath.Fold(weight);
         }

@@ -1,9 +1,9 @@
 using System.Runtime.Intrinsics;
-using Labeling.Training.Generation;
+using Labeling.Training.Native;
 
-namespace Labeling.Training.Tests.Generation;
+namespace Labeling.Training.Tests.Native;
 
-public sealed class VectorMathTests
+public sealed class FloatMathTests
 {
     [Fact]
     public void Exponentials_are_within_two_units_of_the_last_place()
@@ -11,7 +11,7 @@ public sealed class VectorMathTests
         for (var x = -87.3f; x < 88.3f; x += 0.00371f)
         {
             var expected = Math.Exp(x);
-            var actual = VectorMath.Exp(Vector512.Create(x))[5];
+            var actual = FloatMath.Exp(Vector512.Create(x))[5];
             Assert.True(Math.Abs(actual - expected) <= 2.0 * ((double)MathF.BitIncrement((float)expected) - (float)expected), $"e^{x} is {expected}, not {actual}");
         }
     }
@@ -22,5 +22,5 @@ public sealed class VectorMathTests
     [InlineData(float.MinValue, 0f)]
     [InlineData(float.NegativeInfinity, 0f)]
     [InlineData(float.NaN, float.NaN)]
-    public void Exponentials_at_the_ends(float x, float expected) => Assert.Equal(expected, VectorMath.Exp(Vector512.Create(x))[0]);
+    public void Exponentials_at_the_ends(float x, float expected) => Assert.Equal(expected, FloatMath.Exp(Vector512.Create(x))[0]);
 }
