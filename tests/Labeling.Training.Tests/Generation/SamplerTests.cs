@@ -96,6 +96,19 @@ public sealed class SamplerTests
     }
 
     [Fact]
+    public void Where_equal_tokens_are_cut_by_k_p_counts_within_those_that_are_left()
+    {
+        // Of the larger one and five equal ones four are left, and three of these reach 0.7 of their mass.
+        float[] logits = [1, 1, 1.5f, 1, 1, 1];
+        var sampler = new Sampler(6, new SamplingOptions(TopK: 4, TopP: 0.7));
+        var counts = new int[6];
+        for (var i = 0; i < 10_000; i++) counts[sampler.Sample(logits, (i + 0.5) / 10_000).Token]++;
+        var total = Math.Exp(0.5) + 2;
+        double[] expected = [1 / total, 1 / total, Math.Exp(0.5) / total, 0, 0, 0];
+        for (var i = 0; i < 6; i++) Assert.Equal(expected[i], counts[i] / 10_000.0, 1e-3);
+    }
+
+    [Fact]
     public void Greedy_takes_the_first_of_the_largest()
     {
         var (token, logProbability) = new Sampler(4, new SamplingOptions(0)).Sample([0, 3, 3, -1], 0.99);
