@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 using Labeling.Training.Data;
 using Labeling.Training.Models;
 using Labeling.Training.Native;
@@ -40,8 +41,8 @@ public sealed record Generated(int[] Tokens, float[] LogProbabilities, FinishRea
 /// <summary>Continues prompts in a batch, with keys and values cached; what a row draws depends neither on its neighbours nor on when it began.</summary>
 public static class BatchGenerator
 {
-    /// <summary>Most tokens of prompts that the kernels for steps read faster than libtorch does.</summary>
-    internal const int ShortPrompts = 64;
+    /// <summary>Most tokens of a step that reads prompts: enough that reading the weights costs little beside the products.</summary>
+    internal const int PromptTokens = 256;
 
     /// <summary>Continues every prompt by up to <paramref name="maxNewTokens"/> tokens.</summary>
     /// <param name="model">The policy.</param>
@@ -90,7 +91,7 @@ public static class BatchGenerator
         var length = rows.Max(r => r.Prompt.Length + r.Limit - 1);
         var slots = Math.Min(most, RowsInReach(model, length));
         using var cache = new DecodeCache(config, slots, length);
-        using var step = new DecodeStep(model, cache, Math.Max(slots, ShortPrompts));
+        using var step = new DecodeStep(model, cache, Math.Max(slots, Math.Min(PromptTokens, rows.Sum(r => r.Prompt.Length))), slots);
         var samplers = Enumerable.Range(0, Math.Min(slots, get_num_threads())).Select(_ => new Sampler(config.VocabularySize, sampling)).ToArray();
 
         var waiting = new Queue<Row>(rows);
@@ -101,7 +102,7 @@ public static class BatchGenerator
             cancellation.ThrowIfCancellationRequested();
             // Reading prompts is cheaper for several together, so a few places may stay empty for a while.
             if (waiting.Count > 0 && (live.Count == 0 || free.Count * 8 >= slots)) Admit(model, waiting, free, live, cache, step);
-            Reread(model, live, cache);
+            Reread(model, live, cache, step);
             step.Run([.. live.Select(r => r.Last)], [.. live.Select(r => r.Slot)]);
             Workers.Run(samplers.Length, piece =>
             {
@@ -125,7 +126,7 @@ public static class BatchGenerator
         return (int)Math.Max(Fewest, Cache / DecodeCache.RowBytes(model.Config, length));
     }
 
-    /// <summary>Lets waiting rows into the free slots. Their prompts are read but for the last token, which is their first step: few tokens as steps are taken, more by libtorch.</summary>
+    /// <summary>Lets waiting rows into the free slots. Their prompts are read but for the last token, which is their first step.</summary>
     internal static void Admit(CausalLm model, Queue<Row> waiting, Stack<int> free, List<Row> live, DecodeCache cache, DecodeStep step)
     {
         var admitted = new List<Row>();
@@ -137,31 +138,52 @@ public static class BatchGenerator
         }
         live.AddRange(admitted);
         // Several answers to one prompt read it once.
-        var distinct = admitted.Where(r => r.Prompt.Length > 1).GroupBy(r => r.Prompt).OrderBy(g => g.Key.Length).ToList();
-        // A step gives each token the angles of the text that ends with it, which for a long prompt may not be the whole prompt's.
-        if (distinct.Sum(g => g.Key.Length - 1) <= ShortPrompts && distinct.All(g => g.Count() == 1 && g.Key.Length <= model.Config.SteadyPositions))
-        {
-            if (distinct.Count > 0)
-                step.Run([.. distinct.SelectMany(g => g.Key[..^1])], [.. distinct.SelectMany(g => Enumerable.Repeat(g.First().Slot, g.Key.Length - 1))], wantLogits: false);
-            return;
-        }
-        Read(model, distinct, cache);
+        Read(model, [.. admitted.Where(r => r.Prompt.Length > 1).GroupBy(r => r.Prompt)], cache, step);
     }
 
     /// <summary>Reads what was said in a row again once it is too long for the angles that its keys were made with: the next token sees what a pass over the whole text shows it.</summary>
-    static void Reread(CausalLm model, List<Row> live, DecodeCache cache)
+    static void Reread(CausalLm model, List<Row> live, DecodeCache cache, DecodeStep step)
     {
         if (model.Body.Rotary?.RereadAfter is not { } length) return;
         // A row without tokens was read with its whole prompt's angles just now.
         var outgrown = live.Where(r => r.Tokens.Count > 0 && cache.Lengths[r.Slot] == length);
-        Read(model, [.. outgrown.GroupBy(r => r.Text)], cache);
+        Read(model, [.. outgrown.GroupBy(r => r.Text)], cache, step);
     }
 
-    /// <summary>Reads texts but for their last tokens with libtorch, several together.</summary>
+    /// <summary>Reads texts but for their last tokens into the slots of the rows that begin with them.</summary>
+    static void Read(CausalLm model, List<IGrouping<int[], Row>> texts, DecodeCache cache, DecodeStep step)
+    {
+        // A step gives each token the angles of the text that ends with it, which for a long text may not be the whole's.
+        var steady = texts.Where(t => t.Key.Length <= model.Config.SteadyPositions).ToList();
+        if (steady.Sum(t => t.Key.Length - 1) > FasterInSteps(model)) steady.Clear();
+        if (steady.Count > 0) ReadInSteps(steady, cache, step);
+        ReadWithLibTorch(model, [.. texts.Except(steady).OrderBy(t => t.Key.Length)], cache);
+    }
+
+    /// <summary>
+    /// So many tokens are read faster in steps than by libtorch, which takes long over the many small operations of a pass, and multiplies float32 with
+    /// half vectors on processors that are not Intel's. But for bfloat16 it has instructions that .NET does not offer.
+    /// </summary>
+    static int FasterInSteps(CausalLm model) =>
+        Vector512.IsHardwareAccelerated && (model.ComputeType == ScalarType.Float32 || LinearKernels.AmdWithWholeVectors) ? int.MaxValue : 64;
+
+    static void ReadInSteps(List<IGrouping<int[], Row>> texts, DecodeCache cache, DecodeStep step)
+    {
+        var tokens = texts.SelectMany(t => t.Key[..^1]).ToArray();
+        var slots = texts.SelectMany(t => Enumerable.Repeat(t.First().Slot, t.Key.Length - 1)).ToArray();
+        for (var from = 0; from < tokens.Length; from += PromptTokens)
+        {
+            var end = Math.Min(from + PromptTokens, tokens.Length);
+            step.Run(tokens.AsSpan(from..end), slots[from..end], wantLogits: false);
+        }
+        foreach (var text in texts)
+            foreach (var row in text.Skip(1)) cache.Copy(text.First().Slot, row.Slot);
+    }
+
     /// <param name="model">The policy.</param>
-    /// <param name="texts">Texts and the rows that begin with them, from the shortest to the longest.</param>
-    /// <param name="cache">Takes the keys and values into the rows' slots.</param>
-    static void Read(CausalLm model, List<IGrouping<int[], Row>> texts, DecodeCache cache)
+    /// <param name="texts">From the shortest to the longest: as many are read together as have few tokens with their padding.</param>
+    /// <param name="cache">Takes the keys and values.</param>
+    static void ReadWithLibTorch(CausalLm model, List<IGrouping<int[], Row>> texts, DecodeCache cache)
     {
         const int TokensAtOnce = 4096;
         for (var from = 0; from < texts.Count;)

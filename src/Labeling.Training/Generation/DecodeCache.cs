@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Labeling.Training.Models;
 using Labeling.Training.Native;
 using static TorchSharp.torch;
@@ -12,6 +13,10 @@ namespace Labeling.Training.Generation;
 sealed unsafe class DecodeCache : IDisposable
 {
     public const int Block = 16;
+
+    // Scores of one query.
+    [ThreadStatic]
+    static float[]? room;
 
     readonly Tensor[] memory;
     readonly float*[] keys;
@@ -86,6 +91,20 @@ sealed unsafe class DecodeCache : IDisposable
         Lengths[slot] = length;
     }
 
+    /// <summary>Takes over what another slot's row has read.</summary>
+    public void Copy(int from, int to)
+    {
+        // Blocks are copied whole.
+        var length = (Lengths[from] + Block - 1) / Block * Block;
+        Workers.Run(keys.Length * heads, item =>
+        {
+            var (layer, head) = (item / heads, item % heads);
+            new ReadOnlySpan<float>(Keys(layer, from, head), length * size).CopyTo(new Span<float>(Keys(layer, to, head), length * size));
+            new ReadOnlySpan<float>(Values(layer, from, head), length * valueStride).CopyTo(new Span<float>(Values(layer, to, head), length * valueStride));
+        });
+        Lengths[to] = Lengths[from];
+    }
+
     /// <summary>softmax(q·K + slope·position)·V of one query, which is scaled already.</summary>
     /// <param name="layer">The layer.</param>
     /// <param name="slot">The row's slot.</param>
@@ -94,10 +113,11 @@ sealed unsafe class DecodeCache : IDisposable
     /// <param name="length">End of the tokens it sees.</param>
     /// <param name="query">[head size].</param>
     /// <param name="slope">Linear bias per position (ALiBi); 0 for none.</param>
-    /// <param name="scores">Room for <see cref="Capacity"/> numbers.</param>
     /// <param name="result">[head size].</param>
-    public void Attend(int layer, int slot, int head, int from, int length, float* query, float slope, float* scores, float* result)
+    public void Attend(int layer, int slot, int head, int from, int length, float* query, float slope, float* result)
     {
+        if (room is null || room.Length < Capacity) room = GC.AllocateUninitializedArray<float>(Capacity, pinned: true);
+        var scores = (float*)Unsafe.AsPointer(ref room[0]);
         var begin = from / Block * Block;
         var count = (length - begin + Block - 1) / Block * Block;
         DecodeAttention.Scores(Keys(layer, slot, head) + (long)begin * size, count, size, query, scores);

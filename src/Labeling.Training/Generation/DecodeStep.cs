@@ -18,34 +18,35 @@ sealed unsafe class DecodeStep : IDisposable
     readonly PackedLinear? projectOut;
     readonly PackedLinear head;
     readonly List<Tensor> memory = [];
-    readonly int width;
-    readonly float* x, normed, second, heads, attended, wide, scores, logits, cosines, sines;
+    readonly int width, most, mostAnswered;
+    readonly float* x, normed, second, heads, attended, wide, logits, cosines, sines;
 
     /// <summary>Copies the model's weights as they are now.</summary>
     /// <param name="model">The model.</param>
-    /// <param name="cache">Keys and values; extended by one token per row and step.</param>
-    /// <param name="rows">Most tokens of a step.</param>
-    public DecodeStep(CausalLm model, DecodeCache cache, int rows)
+    /// <param name="cache">Keys and values; extended by the tokens of each step.</param>
+    /// <param name="tokens">Most tokens of a step.</param>
+    /// <param name="answered">Most tokens of a step whose logits are wanted.</param>
+    public DecodeStep(CausalLm model, DecodeCache cache, int tokens, int answered)
     {
         (config, body, this.cache) = (model.Config, model.Body, cache);
         layers = [.. body.Blocks.Select(b => new Layer(b))];
         projectIn = body.ProjectIn is null ? null : PackedLinear.Pack(body.ProjectIn);
         projectOut = body.ProjectOut is null ? null : PackedLinear.Pack(body.ProjectOut);
         head = PackedLinear.Pack(new Linear("head", model.Head, null));
+        (most, mostAnswered) = (tokens, answered);
         width = PackedLinear.Padded(config.HiddenSize);
         var outer = Math.Max(width, PackedLinear.Padded(config.OutputSize));
-        x = Room(width);
-        normed = Room(outer);
-        second = Room(outer);
-        heads = Room(layers[0].QueryKeyValue.Stride);
-        wide = Room(layers[0].Up.Stride);
-        attended = Room(config.Heads * config.HeadSize);
-        scores = Room(config.Heads * cache.Capacity);
-        logits = Room(head.Stride);
-        cosines = Room(config.RotarySize);
-        sines = Room(config.RotarySize);
+        x = Room(tokens, width);
+        normed = Room(tokens, outer);
+        second = Room(tokens, outer);
+        heads = Room(tokens, layers[0].QueryKeyValue.Stride);
+        wide = Room(tokens, layers[0].Up.Stride);
+        attended = Room(tokens, config.Heads * config.HeadSize);
+        logits = Room(answered, head.Stride);
+        cosines = Room(tokens, config.RotarySize);
+        sines = Room(tokens, config.RotarySize);
 
-        float* Room(int columns)
+        float* Room(int rows, int columns)
         {
             // Vectors may read, though not use, a little past the last row.
             memory.Add(zeros([(long)rows * columns + PackedLinear.Panel], ScalarType.Float32).DetachFromDisposeScope());
@@ -60,9 +61,11 @@ sealed unsafe class DecodeStep : IDisposable
     /// <param name="tokens">The tokens.</param>
     /// <param name="slots">The cache's slot of each; one that occurs again goes on in its row.</param>
     /// <param name="wantLogits">Whether they are needed; a prompt's first tokens are read for their keys and values alone.</param>
-    public void Run(int[] tokens, int[] slots, bool wantLogits = true)
+    public void Run(ReadOnlySpan<int> tokens, int[] slots, bool wantLogits = true)
     {
         var rows = tokens.Length;
+        var room = wantLogits ? Math.Min(most, mostAnswered) : most;
+        if (rows > room) throw new ArgumentException($"there is room for {room} tokens, not {rows}.", nameof(tokens));
         var positions = Positions(slots);
         var apart = slots.Distinct().Count() == slots.Length;
         Embed(tokens, positions);
@@ -110,7 +113,7 @@ sealed unsafe class DecodeStep : IDisposable
         return [.. slots.Select(slot => next[slot]++)];
     }
 
-    void Embed(int[] tokens, int[] positions)
+    void Embed(ReadOnlySpan<int> tokens, int[] positions)
     {
         var size = config.OutputSize;
         var stride = PackedLinear.Padded(size);
@@ -198,8 +201,7 @@ sealed unsafe class DecodeStep : IDisposable
                 var query = row + h * step;
                 Prepare(layer.Block.QueryNorm, query, r);
                 for (var d = 0; d < size; d++) query[d] *= scale;
-                cache.Attend(index, slots[r], keyHead, from, position + 1, query, body.AlibiSlopes?[h] ?? 0,
-                    scores + ((long)r * config.Heads + h) * cache.Capacity, attended + ((long)r * config.Heads + h) * size);
+                cache.Attend(index, slots[r], keyHead, from, position + 1, query, body.AlibiSlopes?[h] ?? 0, attended + ((long)r * config.Heads + h) * size);
             }
         }
     }

@@ -37,7 +37,7 @@ static class Workers
         {
             lock (Gate) Monitor.PulseAll(Gate);
         }
-        job.Work();
+        job.Work(0);
         job.Wait();
         Interlocked.CompareExchange(ref current, null, job);
         job.Error?.Throw();
@@ -69,7 +69,7 @@ static class Workers
                 since = Stopwatch.GetTimestamp();
             }
             last = job;
-            if (number < job.Helpers) job.Work();
+            if (number < job.Helpers) job.Work(number + 1);
         }
     }
 
@@ -83,29 +83,62 @@ static class Workers
         }
     }
 
+    /// <summary>
+    /// Every thread has a range of neighbouring pieces of its own, which it does from the front: memory is read fastest from one end to the other, and the
+    /// same thread meets the same rows again in the next job. Whoever is through takes from the back of the others' ranges.
+    /// </summary>
     sealed class Job(int count, int helpers, Action<int> body)
     {
-        int claimed;
+        // A range's first and last piece share a word, so that both change together; a cache line lies between two ranges.
+        const int Apart = 128 / sizeof(long);
+
+        readonly long[] ranges = Shares(count, helpers + 1);
         int done;
 
         public int Helpers => helpers;
         public ExceptionDispatchInfo? Error { get; private set; }
 
-        public void Work()
+        static long[] Shares(int count, int threads)
         {
-            int piece;
-            while ((piece = Interlocked.Increment(ref claimed) - 1) < count)
+            var ranges = new long[(threads + 1) * Apart];
+            for (var i = 0; i < threads; i++) ranges[(i + 1) * Apart] = Range((int)((long)i * count / threads), (int)((long)(i + 1) * count / threads));
+            return ranges;
+        }
+
+        static long Range(int from, int end) => ((long)from << 32) | (uint)end;
+
+        /// <param name="thread">0 for the caller, then the helpers.</param>
+        public void Work(int thread)
+        {
+            for (var i = 0; i <= helpers; i++)
             {
-                try
-                {
-                    body(piece);
-                }
-                catch (Exception e)
-                {
-                    Error = ExceptionDispatchInfo.Capture(e);
-                }
-                Interlocked.Increment(ref done);
+                ref var range = ref ranges[((thread + i) % (helpers + 1) + 1) * Apart];
+                while (Take(ref range, back: i > 0) is var piece and >= 0) Do(piece);
             }
+        }
+
+        static int Take(ref long range, bool back)
+        {
+            while (true)
+            {
+                var seen = Volatile.Read(ref range);
+                var (from, end) = ((int)(seen >> 32), (int)seen);
+                if (from >= end) return -1;
+                if (Interlocked.CompareExchange(ref range, back ? Range(from, end - 1) : Range(from + 1, end), seen) == seen) return back ? end - 1 : from;
+            }
+        }
+
+        void Do(int piece)
+        {
+            try
+            {
+                body(piece);
+            }
+            catch (Exception e)
+            {
+                Error = ExceptionDispatchInfo.Capture(e);
+            }
+            Interlocked.Increment(ref done);
         }
 
         public void Wait()

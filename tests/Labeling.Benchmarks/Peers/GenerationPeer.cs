@@ -77,7 +77,7 @@ internal static class GenerationPeer
         }
 
         using var cache = new DecodeCache(model.Config, rows, length + count);
-        using var step = new DecodeStep(model, cache, Math.Max(rows, BatchGenerator.ShortPrompts));
+        using var step = new DecodeStep(model, cache, BatchGenerator.PromptTokens, rows);
         var (read, one, whole, peerRead, peerDecode) = (double.PositiveInfinity, double.PositiveInfinity, double.PositiveInfinity, double.PositiveInfinity, double.PositiveInfinity);
         for (var turn = 0; turn < 3; turn++)
         {

@@ -56,7 +56,7 @@ public sealed class DecodeStepTests
         var tokens = ids.data<long>().ToArray();
         var expected = model.Logits(model.Hidden(ids));
         using var cache = new DecodeCache(model.Config, Rows + 1, Time);
-        using var step = new DecodeStep(model, cache, Rows * Time);
+        using var step = new DecodeStep(model, cache, Rows * Time, Rows * Time);
         using var past = new KeyValueCache(model.Config, Rows, Time);
         model.Hidden(ids, null, past);
         // Slots in another order than rows.
