@@ -13,9 +13,21 @@ internal sealed class Terminal : IDisposable
     private readonly Stopwatch clock = Stopwatch.StartNew();
     private readonly Lock gate = new();
     private readonly Queue<string> lines = new();
+    private readonly ManualResetEvent ended = new(false);
+    private readonly Thread? display;
     private RunProgress now = new(0, 0, "starting");
     private (int Step, TimeSpan At)? speedFrom;
     private TimeSpan plainAt = TimeSpan.Zero;
+
+    public Terminal()
+    {
+        if (!interactive)
+        {
+            return;
+        }
+        display = new Thread(Show) { IsBackground = true, Name = "progress" };
+        display.Start();
+    }
 
     public void Log(string line)
     {
@@ -49,30 +61,27 @@ internal sealed class Terminal : IDisposable
         Console.Out.WriteLine(Line());
     }
 
-    /// <summary>Returns when the thread has ended.</summary>
-    public void Watch(Thread thread)
+    private void Show() => AnsiConsole.Status().AutoRefresh(true).Start("starting", status =>
     {
-        if (!interactive)
+        var last = false;
+        while (!last)
         {
-            thread.Join();
-            return;
-        }
-        AnsiConsole.Status().AutoRefresh(true).Start("starting", status =>
-        {
-            var ended = false;
-            while (!ended)
+            last = ended.WaitOne(TimeSpan.FromMilliseconds(100));
+            while (Next() is { } line)
             {
-                ended = thread.Join(TimeSpan.FromMilliseconds(100));
-                while (Next() is { } line)
-                {
-                    AnsiConsole.WriteLine(line);
-                }
-                status.Status(Markup.Escape(Line()));
+                AnsiConsole.WriteLine(line);
             }
-        });
-    }
+            status.Status(Markup.Escape(Line()));
+        }
+    });
 
-    public void Dispose() => Console.Out.Flush();
+    public void Dispose()
+    {
+        ended.Set();
+        display?.Join();
+        ended.Dispose();
+        Console.Out.Flush();
+    }
 
     private string? Next()
     {

@@ -5,7 +5,10 @@ using Labeling.Training.Runs;
 
 namespace Labeling.Training.Cli;
 
-/// <summary>Runs one stage on a thread of its own and turns how it ends into an exit code and error.json.</summary>
+/// <summary>
+/// Runs one stage on the process's first thread and turns how it ends into an exit code and error.json. The first, because glibc has one heap for its blocks
+/// of any size; another thread's are at most 64 MB, and what is larger would be new pages in every step (<see href="https://sourceware.org/glibc/wiki/MallocInternals"/>).
+/// </summary>
 internal static class Trainer
 {
     public const int Done = 0;
@@ -20,12 +23,7 @@ internal static class Trainer
         using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Ask);
         Lifeline.Hold(stop);
         using var terminal = new Terminal();
-        var code = Crashed;
-        // TorchSharp's dispose scopes belong to a thread, so everything of the run happens on this one.
-        var thread = new Thread(() => code = RunHere(stage, folder, device, resources, terminal, stop.Token), maxStackSize: 16 << 20) { Name = "training" };
-        thread.Start();
-        terminal.Watch(thread);
-        return code;
+        return RunHere(stage, folder, device, resources, terminal, stop.Token);
 
         void Ask(PosixSignalContext signal)
         {

@@ -31,7 +31,7 @@ internal static class TrainingBenchmark
                 {
                     model.ComputeType = type;
                     var limit = Machine.MatmulGflops(type);
-                    var milliseconds = Machine.Best(turn == 0 ? 1 : 2, () => training.Run());
+                    var milliseconds = Machine.Best(turn == 0 ? 1 : 4, () => training.Run());
                     var before = best.GetValueOrDefault(type, (double.PositiveInfinity, 0));
                     if (turn > 0) best[type] = (Math.Min(milliseconds, before.Item1), Math.Max(limit, before.Item2));
                 }

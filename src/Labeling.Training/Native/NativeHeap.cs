@@ -38,12 +38,12 @@ static partial class NativeHeap
     /// <summary>To be called before libtorch allocates. Does nothing where the caller has set glibc's own variables, or without glibc.</summary>
     public static void Configure()
     {
-        const int TrimThreshold = -1, TopPad = -2, MmapThreshold = -3;
+        const int TrimThreshold = -1, TopPad = -2, MmapMax = -4;
         if (Environment.GetEnvironmentVariables().Keys.Cast<string>().Any(k => k.StartsWith("MALLOC_", StringComparison.Ordinal) || k == "GLIBC_TUNABLES")) return;
         try
         {
-            // The largest threshold glibc accepts; a fixed one also stops it from adapting by itself.
-            active = MallOpt(MmapThreshold, 32 << 20) == 1;
+            // Blocks with mappings of their own, logits and the gradients of a large vocabulary above all, would be new pages in every step.
+            active = MallOpt(MmapMax, 0) == 1;
             _ = MallOpt(TrimThreshold, int.MaxValue);
             _ = MallOpt(TopPad, 16 << 20);
         }
