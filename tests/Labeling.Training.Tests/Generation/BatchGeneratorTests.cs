@@ -63,6 +63,21 @@ public sealed class BatchGeneratorTests : IDisposable
     }
 
     [Fact]
+    public void A_prompt_that_two_steps_read_parts_of_goes_on_as_if_alone()
+    {
+        var prompts = Enumerable.Range(0, 12).Select(i => Enumerable.Range(0, 30).Select(t => 1 + (i * 7 + t * 3) % 39).ToArray()).ToArray();
+        Assert.NotEqual(0, BatchGenerator.PromptTokens % 29);
+        Assert.True(12 * 29 > BatchGenerator.PromptTokens);
+        var together = BatchGenerator.Generate(model, prompts, Seeds(12), 12);
+        for (var i = 0; i < 12; i++)
+        {
+            var alone = BatchGenerator.Generate(model, [prompts[i]], [Seeds(12)[i]], 12)[0];
+            Assert.Equal(alone.Tokens, together[i].Tokens);
+            for (var t = 0; t < alone.Tokens.Length; t++) Assert.Equal(alone.LogProbabilities[t], together[i].LogProbabilities[t], 1e-5f);
+        }
+    }
+
+    [Fact]
     public void Several_answers_to_one_prompt_are_those_of_equal_prompts()
     {
         int[] prompt = [5, 9, 2, 30, 11];
