@@ -102,7 +102,7 @@ public static class BatchGenerator
             cancellation.ThrowIfCancellationRequested();
             // Reading prompts is cheaper for several together, so a few places may stay empty for a while.
             if (waiting.Count > 0 && (live.Count == 0 || free.Count * 8 >= slots)) Admit(model, waiting, free, live, cache, step);
-            Reread(model, live, cache, step);
+            Reread(model, live, cache);
             step.Run([.. live.Select(r => r.Last)], [.. live.Select(r => r.Slot)]);
             Workers.Run(samplers.Length, piece =>
             {
@@ -142,12 +142,12 @@ public static class BatchGenerator
     }
 
     /// <summary>Reads what was said in a row again once it is too long for the angles that its keys were made with: the next token sees what a pass over the whole text shows it.</summary>
-    static void Reread(CausalLm model, List<Row> live, DecodeCache cache, DecodeStep step)
+    static void Reread(CausalLm model, List<Row> live, DecodeCache cache)
     {
         if (model.Body.Rotary?.RereadAfter is not { } length) return;
         // A row without tokens was read with its whole prompt's angles just now.
         var outgrown = live.Where(r => r.Tokens.Count > 0 && cache.Lengths[r.Slot] == length);
-        Read(model, [.. outgrown.GroupBy(r => r.Text)], cache, step);
+        ReadWithLibTorch(model, [.. outgrown.GroupBy(r => r.Text)], cache);
     }
 
     /// <summary>Reads texts but for their last tokens into the slots of the rows that begin with them.</summary>
@@ -165,7 +165,7 @@ public static class BatchGenerator
     /// half vectors on processors that are not Intel's. But for bfloat16 it has instructions that .NET does not offer.
     /// </summary>
     static int FasterInSteps(CausalLm model) =>
-        Vector512.IsHardwareAccelerated && (model.ComputeType == ScalarType.Float32 || LinearKernels.AmdWithWholeVectors) ? int.MaxValue : 64;
+        Vector512.IsHardwareAccelerated && (model.ComputeType == ScalarType.Float32 || LinearKernels.HasAmd512BitDatapath) ? int.MaxValue : 64;
 
     static void ReadInSteps(List<IGrouping<int[], Row>> texts, DecodeCache cache, DecodeStep step)
     {
@@ -180,8 +180,9 @@ public static class BatchGenerator
             foreach (var row in text.Skip(1)) cache.Copy(text.First().Slot, row.Slot);
     }
 
+    /// <summary>Reads texts with the angles of the whole text for every token, several texts together.</summary>
     /// <param name="model">The policy.</param>
-    /// <param name="texts">From the shortest to the longest: as many are read together as have few tokens with their padding.</param>
+    /// <param name="texts">From the shortest to the longest, so that little of a batch is padding.</param>
     /// <param name="cache">Takes the keys and values.</param>
     static void ReadWithLibTorch(CausalLm model, List<IGrouping<int[], Row>> texts, DecodeCache cache)
     {

@@ -33,7 +33,7 @@ sealed unsafe class DecodeStep : IDisposable
         projectIn = body.ProjectIn is null ? null : PackedLinear.Pack(body.ProjectIn);
         projectOut = body.ProjectOut is null ? null : PackedLinear.Pack(body.ProjectOut);
         head = PackedLinear.Pack(new Linear("head", model.Head, null));
-        (most, mostAnswered) = (tokens, answered);
+        (most, mostAnswered) = (tokens, Math.Min(tokens, answered));
         width = PackedLinear.Padded(config.HiddenSize);
         var outer = Math.Max(width, PackedLinear.Padded(config.OutputSize));
         x = Room(tokens, width);
@@ -64,7 +64,7 @@ sealed unsafe class DecodeStep : IDisposable
     public void Run(ReadOnlySpan<int> tokens, int[] slots, bool wantLogits = true)
     {
         var rows = tokens.Length;
-        var room = wantLogits ? Math.Min(most, mostAnswered) : most;
+        var room = wantLogits ? mostAnswered : most;
         if (rows > room) throw new ArgumentException($"there is room for {room} tokens, not {rows}.", nameof(tokens));
         var positions = Positions(slots);
         var apart = slots.Distinct().Count() == slots.Length;

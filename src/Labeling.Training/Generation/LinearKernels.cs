@@ -16,9 +16,9 @@ static unsafe class LinearKernels
     /// AMD's processors that calculate 512 bits at a time instead of in halves, since Zen 5: bit FP512 of the performance optimization identifiers
     /// (AMD64 Architecture Programmer's Manual, volume 3, CPUID function 8000_001A). On these the kernels keep up with libtorch's for bfloat16 too.
     /// </summary>
-    public static readonly bool AmdWithWholeVectors = HasWholeVectors();
+    public static readonly bool HasAmd512BitDatapath = FindDatapath();
 
-    static bool HasWholeVectors()
+    static bool FindDatapath()
     {
         const int LargestFunction = unchecked((int)0x8000_0000), Identifiers = unchecked((int)0x8000_001A), Fp512 = 1 << 3;
         if (!X86Base.IsSupported || (uint)X86Base.CpuId(LargestFunction, 0).Eax < unchecked((uint)Identifiers)) return false;

@@ -89,7 +89,7 @@ static class Workers
     /// </summary>
     sealed class Job(int count, int helpers, Action<int> body)
     {
-        // A range's first and last piece share a word, so that both change together; a cache line lies between two ranges.
+        // A range's first piece and its end share a word, so that both change together; a cache line lies between two ranges.
         const int Apart = 128 / sizeof(long);
 
         readonly long[] ranges = Shares(count, helpers + 1);
