@@ -7,12 +7,14 @@ namespace Labeling.Training.Cli;
 /// <summary>What a person sees: a progress line with speed and time left on a terminal, plain lines now and then elsewhere.</summary>
 internal sealed class Terminal : IDisposable
 {
+    private const string Done = "done";
     private static readonly TimeSpan PlainInterval = TimeSpan.FromSeconds(10);
 
     private readonly bool interactive = AnsiConsole.Profile.Capabilities.Interactive && !Console.IsOutputRedirected;
     private readonly Stopwatch clock = Stopwatch.StartNew();
     private readonly Lock gate = new();
     private readonly Queue<string> lines = new();
+    private readonly List<string> errors = [];
     private readonly ManualResetEvent ended = new(false);
     private readonly Thread? display;
     private RunProgress now = new(0, 0, "starting");
@@ -44,7 +46,18 @@ internal sealed class Terminal : IDisposable
         }
     }
 
-    public void Error(string message) => Console.Error.WriteLine(message);
+    /// <summary>Goes to standard error; on a terminal not before the progress line has gone, which would write over it.</summary>
+    public void Error(string message)
+    {
+        if (interactive)
+        {
+            errors.Add(message);
+        }
+        else
+        {
+            Console.Error.WriteLine(message);
+        }
+    }
 
     public void Progress(RunProgress progress)
     {
@@ -52,7 +65,8 @@ internal sealed class Terminal : IDisposable
         {
             now = progress;
             speedFrom ??= progress.Phase is "training" or "sampling" ? (progress.Step, clock.Elapsed) : null;
-            if (interactive || clock.Elapsed - plainAt < PlainInterval)
+            // The last line is written in any case, in the end.
+            if (interactive || progress.Phase == Done || clock.Elapsed - plainAt < PlainInterval)
             {
                 return;
             }
@@ -80,6 +94,14 @@ internal sealed class Terminal : IDisposable
         ended.Set();
         display?.Join();
         ended.Dispose();
+        if (now.Phase == Done)
+        {
+            Console.Out.WriteLine(Line());
+        }
+        foreach (var error in errors)
+        {
+            Console.Error.WriteLine(error);
+        }
         Console.Out.Flush();
     }
 

@@ -49,8 +49,10 @@ public class CommandLineTests(TinyWorld world)
         })
         {
             var file = Path.Combine(run, "resources.jsonl");
-            var (code, _, error) = TrainerProcess.Run(stage, "--run", run, "--resources", file);
+            var (code, output, error) = TrainerProcess.Run(stage, "--run", run, "--resources", file);
             Assert.True(code == 0, error);
+            // However short a run is, its last line says that it is done.
+            Assert.Matches(@"(^|\n)done (\d+)/\2\s*$", output);
             var rows = RunFiles.Lines(file).Select(line => JsonNode.Parse(line)!).ToList();
             Assert.Equal(Enumerable.Range(1, RunFiles.CountLines(Path.Combine(run, "metrics.jsonl"))), rows.Select(row => row["step"]!.GetValue<int>()));
             Assert.Single(rows.Select(row => row["live_tensors"]!.GetValue<long>()).Distinct());
