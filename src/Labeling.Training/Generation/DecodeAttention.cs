@@ -1,50 +1,59 @@
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace Labeling.Training.Generation;
 
 /// <summary>The two products of attention for one query over the layout of <see cref="DecodeCache"/>.</summary>
 static unsafe class DecodeAttention
 {
-    /// <summary>q·K for a multiple of 16 keys.</summary>
-    public static void Scores(float* keys, int count, int size, float* query, float* scores)
+    /// <summary>q·K for a multiple of 16 keys. Brings as much memory from <paramref name="next"/> on nearer, which is needed soon.</summary>
+    public static void Scores(float* keys, int count, int size, float* query, float* scores, float* next)
     {
         for (var t = 0; t < count; t += DecodeCache.Block, keys += DecodeCache.Block * size)
         {
+            Fetch(ref next, size);
             // Four sums, as one chain of additions would wait for itself.
             Vector512<float> a = default, b = default, c = default, e = default;
             var d = 0;
             for (; d + 4 <= size; d += 4)
             {
-                a = Vector512.FusedMultiplyAdd(Vector512.Create(query[d]), Vector512.Load(keys + d * 16), a);
-                b = Vector512.FusedMultiplyAdd(Vector512.Create(query[d + 1]), Vector512.Load(keys + d * 16 + 16), b);
-                c = Vector512.FusedMultiplyAdd(Vector512.Create(query[d + 2]), Vector512.Load(keys + d * 16 + 32), c);
-                e = Vector512.FusedMultiplyAdd(Vector512.Create(query[d + 3]), Vector512.Load(keys + d * 16 + 48), e);
+                a = Vector512.FusedMultiplyAdd(VectorMath.Broadcast(query + d), Vector512.Load(keys + d * 16), a);
+                b = Vector512.FusedMultiplyAdd(VectorMath.Broadcast(query + d + 1), Vector512.Load(keys + d * 16 + 16), b);
+                c = Vector512.FusedMultiplyAdd(VectorMath.Broadcast(query + d + 2), Vector512.Load(keys + d * 16 + 32), c);
+                e = Vector512.FusedMultiplyAdd(VectorMath.Broadcast(query + d + 3), Vector512.Load(keys + d * 16 + 48), e);
             }
-            for (; d < size; d++) a = Vector512.FusedMultiplyAdd(Vector512.Create(query[d]), Vector512.Load(keys + d * 16), a);
+            for (; d < size; d++) a = Vector512.FusedMultiplyAdd(VectorMath.Broadcast(query + d), Vector512.Load(keys + d * 16), a);
             (a + b + (c + e)).Store(scores + t);
         }
     }
 
-    /// <summary>The values' sum under weights, times a scale.</summary>
-    public static void Mix(float* values, int stride, int count, float* weights, float scale, int size, float* result)
+    /// <summary>The values' sum under weights, times a scale. Brings as much memory from <paramref name="next"/> on nearer, which is needed soon.</summary>
+    public static void Mix(float* values, int stride, int count, float* weights, float scale, int size, float* result, float* next)
     {
         for (var from = 0; from < size; from += 16)
         {
+            Fetch(ref next, count);
             Vector512<float> a = default, b = default, c = default, d = default;
             var v = values + from;
             var t = 0;
             for (; t + 4 <= count; t += 4, v += 4 * stride)
             {
-                a = Vector512.FusedMultiplyAdd(Vector512.Create(weights[t]), Vector512.Load(v), a);
-                b = Vector512.FusedMultiplyAdd(Vector512.Create(weights[t + 1]), Vector512.Load(v + stride), b);
-                c = Vector512.FusedMultiplyAdd(Vector512.Create(weights[t + 2]), Vector512.Load(v + 2 * stride), c);
-                d = Vector512.FusedMultiplyAdd(Vector512.Create(weights[t + 3]), Vector512.Load(v + 3 * stride), d);
+                a = Vector512.FusedMultiplyAdd(VectorMath.Broadcast(weights + t), Vector512.Load(v), a);
+                b = Vector512.FusedMultiplyAdd(VectorMath.Broadcast(weights + t + 1), Vector512.Load(v + stride), b);
+                c = Vector512.FusedMultiplyAdd(VectorMath.Broadcast(weights + t + 2), Vector512.Load(v + 2 * stride), c);
+                d = Vector512.FusedMultiplyAdd(VectorMath.Broadcast(weights + t + 3), Vector512.Load(v + 3 * stride), d);
             }
-            for (; t < count; t++, v += stride) a = Vector512.FusedMultiplyAdd(Vector512.Create(weights[t]), Vector512.Load(v), a);
+            for (; t < count; t++, v += stride) a = Vector512.FusedMultiplyAdd(VectorMath.Broadcast(weights + t), Vector512.Load(v), a);
             var sum = (a + b + (c + d)) * scale;
             if (from + 16 <= size) sum.Store(result + from);
             else
                 for (var i = 0; from + i < size; i++) result[from + i] = sum[i];
         }
+    }
+
+    static void Fetch(ref float* next, int lines)
+    {
+        if (!Sse.IsSupported) return;
+        for (var i = 0; i < lines; i++, next += 16) Sse.Prefetch1(next);
     }
 }

@@ -120,13 +120,16 @@ sealed unsafe class DecodeCache : IDisposable
         var scores = (float*)Unsafe.AsPointer(ref room[0]);
         var begin = from / Block * Block;
         var count = (length - begin + Block - 1) / Block * Block;
-        DecodeAttention.Scores(Keys(layer, slot, head) + (long)begin * size, count, size, query, scores);
+        var seen = Values(layer, slot, head) + (long)begin * valueStride;
+        // Most likely the next call's.
+        var next = Keys(layer, slot, head + 1) + (long)begin * size;
+        DecodeAttention.Scores(Keys(layer, slot, head) + (long)begin * size, count, size, query, scores, seen);
         if (slope != 0)
             for (var t = 0; t < count; t++) scores[t] += slope * (begin + t - length);
         for (var t = begin; t < from; t++) scores[t - begin] = float.MinValue;
         for (var t = length; t < begin + count; t++) scores[t - begin] = float.MinValue;
         var sum = VectorMath.Exponentials(scores, count);
-        DecodeAttention.Mix(Values(layer, slot, head) + (long)begin * valueStride, valueStride, length - begin, scores, 1 / sum, size, result);
+        DecodeAttention.Mix(seen, valueStride, length - begin, scores, 1 / sum, size, result, next);
     }
 
     public void Dispose()

@@ -33,14 +33,16 @@ static unsafe class LinearKernels
     /// <param name="stride">Distance of two rows.</param>
     /// <param name="rows">Rows there are.</param>
     /// <param name="tile">Results, [6, 64].</param>
-    public static int Multiply<T>(byte* weights, int inputs, float* x, int stride, int rows, float* tile) where T : IStored =>
-        Vector512.IsHardwareAccelerated ? Wide<T>(weights, inputs, x, stride, rows, tile) : Narrow<T>(weights, inputs, x, stride, rows, tile);
+    /// <param name="next">Memory that is needed soon; six rows bring it nearer while they are computed.</param>
+    /// <param name="step">Bytes of it per input.</param>
+    public static int Multiply<T>(byte* weights, int inputs, float* x, int stride, int rows, float* tile, byte* next, int step) where T : IStored =>
+        Vector512.IsHardwareAccelerated ? Wide<T>(weights, inputs, x, stride, rows, tile, next, step) : Narrow<T>(weights, inputs, x, stride, rows, tile);
 
-    public static int Wide<T>(byte* weights, int inputs, float* x, int stride, int rows, float* tile) where T : IStored
+    public static int Wide<T>(byte* weights, int inputs, float* x, int stride, int rows, float* tile, byte* next = null, int step = 0) where T : IStored
     {
         if (rows >= 6)
         {
-            Six<T>(weights, inputs, x, stride, tile);
+            Six<T>(weights, inputs, x, stride, tile, next, step);
             return 6;
         }
         if (rows >= 2)
@@ -66,7 +68,7 @@ static unsafe class LinearKernels
         return count;
     }
 
-    static void Six<T>(byte* w, int inputs, float* x0, int stride, float* tile) where T : IStored
+    static void Six<T>(byte* w, int inputs, float* x0, int stride, float* tile, byte* next, int step) where T : IStored
     {
         float* x1 = x0 + stride, x2 = x1 + stride, x3 = x2 + stride, x4 = x3 + stride, x5 = x4 + stride;
         Vector512<float> a0 = default, a1 = default, a2 = default, a3 = default, b0 = default, b1 = default, b2 = default, b3 = default;
@@ -76,12 +78,14 @@ static unsafe class LinearKernels
         {
             T.Load(w, out var w0, out var w1, out var w2, out var w3);
             w += T.RowBytes;
-            Add(x0[k], w0, w1, w2, w3, ref a0, ref a1, ref a2, ref a3);
-            Add(x1[k], w0, w1, w2, w3, ref b0, ref b1, ref b2, ref b3);
-            Add(x2[k], w0, w1, w2, w3, ref c0, ref c1, ref c2, ref c3);
-            Add(x3[k], w0, w1, w2, w3, ref d0, ref d1, ref d2, ref d3);
-            Add(x4[k], w0, w1, w2, w3, ref e0, ref e1, ref e2, ref e3);
-            Add(x5[k], w0, w1, w2, w3, ref f0, ref f1, ref f2, ref f3);
+            if (Sse.IsSupported) Sse.Prefetch1(next);
+            next += step;
+            Add(x0 + k, w0, w1, w2, w3, ref a0, ref a1, ref a2, ref a3);
+            Add(x1 + k, w0, w1, w2, w3, ref b0, ref b1, ref b2, ref b3);
+            Add(x2 + k, w0, w1, w2, w3, ref c0, ref c1, ref c2, ref c3);
+            Add(x3 + k, w0, w1, w2, w3, ref d0, ref d1, ref d2, ref d3);
+            Add(x4 + k, w0, w1, w2, w3, ref e0, ref e1, ref e2, ref e3);
+            Add(x5 + k, w0, w1, w2, w3, ref f0, ref f1, ref f2, ref f3);
         }
         Store(tile, a0, a1, a2, a3);
         Store(tile + 64, b0, b1, b2, b3);
@@ -100,9 +104,9 @@ static unsafe class LinearKernels
         {
             T.Load(w, out var w0, out var w1, out var w2, out var w3);
             w += T.RowBytes;
-            Add(x0[k], w0, w1, w2, w3, ref a0, ref a1, ref a2, ref a3);
-            Add(x1[k], w0, w1, w2, w3, ref b0, ref b1, ref b2, ref b3);
-            Add(x2[k], w0, w1, w2, w3, ref c0, ref c1, ref c2, ref c3);
+            Add(x0 + k, w0, w1, w2, w3, ref a0, ref a1, ref a2, ref a3);
+            Add(x1 + k, w0, w1, w2, w3, ref b0, ref b1, ref b2, ref b3);
+            Add(x2 + k, w0, w1, w2, w3, ref c0, ref c1, ref c2, ref c3);
         }
         Store(tile, a0, a1, a2, a3);
         Store(tile + 64, b0, b1, b2, b3);
@@ -116,7 +120,7 @@ static unsafe class LinearKernels
         {
             T.Load(w, out var w0, out var w1, out var w2, out var w3);
             w += T.RowBytes;
-            Add(x[k], w0, w1, w2, w3, ref a0, ref a1, ref a2, ref a3);
+            Add(x + k, w0, w1, w2, w3, ref a0, ref a1, ref a2, ref a3);
         }
         Store(tile, a0, a1, a2, a3);
     }
@@ -129,10 +133,10 @@ static unsafe class LinearKernels
         {
             T.Load(w, start, out var w0, out var w1);
             w += T.RowBytes;
-            Add(x0[k], w0, w1, ref a0, ref a1);
-            Add(x1[k], w0, w1, ref b0, ref b1);
-            Add(x2[k], w0, w1, ref c0, ref c1);
-            Add(x3[k], w0, w1, ref d0, ref d1);
+            Add(x0 + k, w0, w1, ref a0, ref a1);
+            Add(x1 + k, w0, w1, ref b0, ref b1);
+            Add(x2 + k, w0, w1, ref c0, ref c1);
+            Add(x3 + k, w0, w1, ref d0, ref d1);
         }
         Store(tile + start, a0, a1);
         Store(tile + start + 64, b0, b1);
@@ -147,16 +151,16 @@ static unsafe class LinearKernels
         {
             T.Load(w, start, out var w0, out var w1);
             w += T.RowBytes;
-            Add(x[k], w0, w1, ref a0, ref a1);
+            Add(x + k, w0, w1, ref a0, ref a1);
         }
         Store(tile + start, a0, a1);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    static void Add(float x, Vector512<float> w0, Vector512<float> w1, Vector512<float> w2, Vector512<float> w3,
+    static void Add(float* x, Vector512<float> w0, Vector512<float> w1, Vector512<float> w2, Vector512<float> w3,
         ref Vector512<float> s0, ref Vector512<float> s1, ref Vector512<float> s2, ref Vector512<float> s3)
     {
-        var v = Vector512.Create(x);
+        var v = VectorMath.Broadcast(x);
         s0 = Vector512.FusedMultiplyAdd(v, w0, s0);
         s1 = Vector512.FusedMultiplyAdd(v, w1, s1);
         s2 = Vector512.FusedMultiplyAdd(v, w2, s2);
@@ -164,9 +168,9 @@ static unsafe class LinearKernels
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    static void Add(float x, Vector256<float> w0, Vector256<float> w1, ref Vector256<float> s0, ref Vector256<float> s1)
+    static void Add(float* x, Vector256<float> w0, Vector256<float> w1, ref Vector256<float> s0, ref Vector256<float> s1)
     {
-        var v = Vector256.Create(x);
+        var v = VectorMath.Broadcast256(x);
         s0 = Vector256.FusedMultiplyAdd(v, w0, s0);
         s1 = Vector256.FusedMultiplyAdd(v, w1, s1);
     }

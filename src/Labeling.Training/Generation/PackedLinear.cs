@@ -129,11 +129,14 @@ sealed unsafe class PackedLinear : IDisposable
     {
         var weights = TensorMemory.Pointer(memory) + (long)panel * Inputs * T.RowBytes;
         var tile = stackalloc float[LinearKernels.MaxRows * Panel];
+        // The next panel comes from the memory while this one meets all rows.
+        var step = Math.Min(64, T.RowBytes / Math.Max(1, rows / LinearKernels.MaxRows));
         fixed (float* b = &bias[panel * Panel])
         {
             for (var row = 0; row < rows;)
             {
-                var count = LinearKernels.Multiply<T>(weights, Inputs, x + (long)row * xStride, xStride, rows - row, tile);
+                var next = weights + (long)Inputs * (T.RowBytes + row / LinearKernels.MaxRows * step);
+                var count = LinearKernels.Multiply<T>(weights, Inputs, x + (long)row * xStride, xStride, rows - row, tile, next, step);
                 if (activation is { } function)
                 {
                     for (var i = 0; i < count * Panel; i += 16) (Vector512.Load(tile + i) + Vector512.Load(b + i % Panel)).Store(tile + i);
