@@ -87,9 +87,11 @@ public class MeasuringTests(TinyWorld world)
     [Fact]
     public void The_trained_model_wins_over_the_one_it_came_from()
     {
+        // By the reward model that it was trained to please: what else a reward model of a few dozen rankings prefers is chance.
         var (sft, reward) = world.SftAndReward();
+        TinyWorld.Finish("grpo", world.Group("pleasing", "grpo", sft, reward, episodes: 1280));
         var run = RunFiles.Make(world.Root, "win-rate", "evaluate", new { task = "win_rate", max_new_tokens = 8 }, [("train", TinyWorld.Prompts(60))],
-            ("models", new JsonArray(new JsonObject { ["id"] = "sft", ["path"] = $"../{sft}/output" }, new JsonObject { ["id"] = "base", ["path"] = "../base/output" })), ("reward_model", $"../{reward}/output"));
+            ("models", new JsonArray(new JsonObject { ["id"] = "grpo", ["path"] = "../pleasing/output" }, new JsonObject { ["id"] = "sft", ["path"] = $"../{sft}/output" })), ("reward_model", $"../{reward}/output"));
         TinyWorld.Finish("evaluate", run);
         var metrics = RunFiles.Json(run, "result.json")["metrics"]!;
         var rate = metrics["win_rate"]!.GetValue<double>();
