@@ -33,8 +33,8 @@ static unsafe class LinearKernels
     /// <param name="stride">Distance of two rows.</param>
     /// <param name="rows">Rows there are.</param>
     /// <param name="tile">Results, [6, 64].</param>
-    /// <param name="next">Memory that is needed soon; six rows bring it nearer while they are computed.</param>
-    /// <param name="step">Bytes of it per input.</param>
+    /// <param name="next">Memory that is needed soon and brought nearer meanwhile.</param>
+    /// <param name="step">Six rows bring a line of it nearer per input, at this distance; fewer rows as much as they read, or nothing from null.</param>
     public static int Multiply<T>(byte* weights, int inputs, float* x, int stride, int rows, float* tile, byte* next, int step) where T : IStored =>
         Vector512.IsHardwareAccelerated ? Wide<T>(weights, inputs, x, stride, rows, tile, next, step) : Narrow<T>(weights, inputs, x, stride, rows, tile);
 
@@ -48,10 +48,10 @@ static unsafe class LinearKernels
         if (rows >= 2)
         {
             // One more than there are costs less than another pass over the weights.
-            Three<T>(weights, inputs, x, rows == 2 ? 0 : stride, x + stride, tile);
+            Three<T>(weights, inputs, x, rows == 2 ? 0 : stride, x + stride, tile, next);
             return Math.Min(rows, 3);
         }
-        One<T>(weights, inputs, x, tile);
+        One<T>(weights, inputs, x, tile, next);
         return 1;
     }
 
@@ -95,7 +95,7 @@ static unsafe class LinearKernels
         Store(tile + 320, f0, f1, f2, f3);
     }
 
-    static void Three<T>(byte* w, int inputs, float* x0, int third, float* x1, float* tile) where T : IStored
+    static void Three<T>(byte* w, int inputs, float* x0, int third, float* x1, float* tile, byte* next) where T : IStored
     {
         var x2 = x1 + third;
         Vector512<float> a0 = default, a1 = default, a2 = default, a3 = default, b0 = default, b1 = default, b2 = default, b3 = default;
@@ -104,6 +104,7 @@ static unsafe class LinearKernels
         {
             T.Load(w, out var w0, out var w1, out var w2, out var w3);
             w += T.RowBytes;
+            Fetch<T>(ref next);
             Add(x0 + k, w0, w1, w2, w3, ref a0, ref a1, ref a2, ref a3);
             Add(x1 + k, w0, w1, w2, w3, ref b0, ref b1, ref b2, ref b3);
             Add(x2 + k, w0, w1, w2, w3, ref c0, ref c1, ref c2, ref c3);
@@ -113,13 +114,14 @@ static unsafe class LinearKernels
         Store(tile + 128, c0, c1, c2, c3);
     }
 
-    static void One<T>(byte* w, int inputs, float* x, float* tile) where T : IStored
+    static void One<T>(byte* w, int inputs, float* x, float* tile, byte* next) where T : IStored
     {
         Vector512<float> a0 = default, a1 = default, a2 = default, a3 = default;
         for (var k = 0; k < inputs; k++)
         {
             T.Load(w, out var w0, out var w1, out var w2, out var w3);
             w += T.RowBytes;
+            Fetch<T>(ref next);
             Add(x + k, w0, w1, w2, w3, ref a0, ref a1, ref a2, ref a3);
         }
         Store(tile, a0, a1, a2, a3);
@@ -154,6 +156,20 @@ static unsafe class LinearKernels
             Add(x + k, w0, w1, ref a0, ref a1);
         }
         Store(tile + start, a0, a1);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static void Fetch<T>(ref byte* next) where T : IStored
+    {
+        if (!Sse.IsSupported || next == null) return;
+        Sse.Prefetch1(next);
+        Sse.Prefetch1(next + 64);
+        if (T.RowBytes > 128)
+        {
+            Sse.Prefetch1(next + 128);
+            Sse.Prefetch1(next + 192);
+        }
+        next += T.RowBytes;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
