@@ -11,7 +11,7 @@ namespace Labeling.Training.Native;
 static partial class NativeHeap
 {
     /// <summary>In so many first calls free memory is returned whatever the process holds, to learn what it needs: batches of all lengths have come by then.</summary>
-    const int WarmUp = 32;
+    const int WarmUp = 24;
 
     /// <summary>Calls between returns in these first calls: what the process holds so soon after one, it needs; the rest is fragments.</summary>
     const int Soon = 4;
