@@ -9,7 +9,7 @@ using Npgsql;
 namespace Labeling.Core.Tests.Features.Tasks;
 
 /// <summary>
-/// 64 people at once on some 2,000 places of tasks. Whoever vanishes (30 % of all claims) never comes back: the lease runs out and a new person sits down in their place.
+/// 64 people at once on 2,000 tasks. Whoever vanishes (30 % of all claims) never comes back: the lease runs out and a new person sits down in their place.
 /// A trigger writes every change of an assignment to an append-only log; the number it draws under the lock of the task gives the true order, and the
 /// promises are checked against that log and against what the clients were told.
 /// </summary>
@@ -21,8 +21,8 @@ public sealed class SixtyFourClaimersTests : InWorld
 
     [Theory]
     [InlineData(TaskKind.Demonstration, 1, 2000)]
-    [InlineData(TaskKind.Demonstration, 2, 1000)]
-    [InlineData(TaskKind.Demonstration, 3, 500)]
+    [InlineData(TaskKind.Demonstration, 2, 2000)]
+    [InlineData(TaskKind.Demonstration, 3, 2000)]
     [InlineData(TaskKind.Ranking, 2, 400)]
     public async Task No_task_is_held_or_finished_beyond_its_overlap_and_every_task_is_finished(TaskKind kind, int overlap, int count)
     {
