@@ -1,17 +1,16 @@
 using System.Runtime.Intrinsics;
-using System.Runtime.Intrinsics.X86;
 
 namespace Labeling.Training.Generation;
 
 /// <summary>The two products of attention for one query over the layout of <see cref="DecodeCache"/>.</summary>
 static unsafe class DecodeAttention
 {
-    /// <summary>q·K for a multiple of 16 keys. Brings as much memory from <paramref name="next"/> on nearer, which is needed soon.</summary>
+    /// <summary>q·K for a multiple of 16 keys. Prefetches as many bytes from <paramref name="next"/> on.</summary>
     public static void Scores(float* keys, int count, int size, float* query, float* scores, float* next)
     {
         for (var t = 0; t < count; t += DecodeCache.Block, keys += DecodeCache.Block * size)
         {
-            Fetch(ref next, size);
+            Prefetch(ref next, size);
             // Four sums, as one chain of additions would wait for itself.
             Vector512<float> a = default, b = default, c = default, e = default;
             var d = 0;
@@ -27,12 +26,12 @@ static unsafe class DecodeAttention
         }
     }
 
-    /// <summary>The values' sum under weights, times a scale. Brings as much memory from <paramref name="next"/> on nearer, which is needed soon.</summary>
+    /// <summary>The values' sum under weights, times a scale. Prefetches as many bytes from <paramref name="next"/> on.</summary>
     public static void Mix(float* values, int stride, int count, float* weights, float scale, int size, float* result, float* next)
     {
         for (var from = 0; from < size; from += 16)
         {
-            Fetch(ref next, count);
+            Prefetch(ref next, count);
             Vector512<float> a = default, b = default, c = default, d = default;
             var v = values + from;
             var t = 0;
@@ -51,9 +50,8 @@ static unsafe class DecodeAttention
         }
     }
 
-    static void Fetch(ref float* next, int lines)
+    static void Prefetch(ref float* next, int lines)
     {
-        if (!Sse.IsSupported) return;
-        for (var i = 0; i < lines; i++, next += 16) Sse.Prefetch1(next);
+        for (var i = 0; i < lines; i++, next += 16) VectorMath.Prefetch(next);
     }
 }

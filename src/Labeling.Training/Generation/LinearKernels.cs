@@ -33,8 +33,8 @@ static unsafe class LinearKernels
     /// <param name="stride">Distance of two rows.</param>
     /// <param name="rows">Rows there are.</param>
     /// <param name="tile">Results, [6, 64].</param>
-    /// <param name="next">Memory that is needed soon and brought nearer meanwhile.</param>
-    /// <param name="step">Six rows bring a line of it nearer per input, at this distance; fewer rows as much as they read, or nothing from null.</param>
+    /// <param name="next">What to prefetch meanwhile: six rows one line per input, fewer rows as much as they read, or nothing from null.</param>
+    /// <param name="step">Distance of six rows' lines, in bytes.</param>
     public static int Multiply<T>(byte* weights, int inputs, float* x, int stride, int rows, float* tile, byte* next, int step) where T : IStored =>
         Vector512.IsHardwareAccelerated ? Wide<T>(weights, inputs, x, stride, rows, tile, next, step) : Narrow<T>(weights, inputs, x, stride, rows, tile);
 
@@ -78,7 +78,7 @@ static unsafe class LinearKernels
         {
             T.Load(w, out var w0, out var w1, out var w2, out var w3);
             w += T.RowBytes;
-            if (Sse.IsSupported) Sse.Prefetch1(next);
+            VectorMath.Prefetch(next);
             next += step;
             Add(x0 + k, w0, w1, w2, w3, ref a0, ref a1, ref a2, ref a3);
             Add(x1 + k, w0, w1, w2, w3, ref b0, ref b1, ref b2, ref b3);
@@ -104,7 +104,7 @@ static unsafe class LinearKernels
         {
             T.Load(w, out var w0, out var w1, out var w2, out var w3);
             w += T.RowBytes;
-            Fetch<T>(ref next);
+            Prefetch<T>(ref next);
             Add(x0 + k, w0, w1, w2, w3, ref a0, ref a1, ref a2, ref a3);
             Add(x1 + k, w0, w1, w2, w3, ref b0, ref b1, ref b2, ref b3);
             Add(x2 + k, w0, w1, w2, w3, ref c0, ref c1, ref c2, ref c3);
@@ -121,7 +121,7 @@ static unsafe class LinearKernels
         {
             T.Load(w, out var w0, out var w1, out var w2, out var w3);
             w += T.RowBytes;
-            Fetch<T>(ref next);
+            Prefetch<T>(ref next);
             Add(x + k, w0, w1, w2, w3, ref a0, ref a1, ref a2, ref a3);
         }
         Store(tile, a0, a1, a2, a3);
@@ -159,15 +159,15 @@ static unsafe class LinearKernels
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    static void Fetch<T>(ref byte* next) where T : IStored
+    static void Prefetch<T>(ref byte* next) where T : IStored
     {
-        if (!Sse.IsSupported || next == null) return;
-        Sse.Prefetch1(next);
-        Sse.Prefetch1(next + 64);
+        if (next == null) return;
+        VectorMath.Prefetch(next);
+        VectorMath.Prefetch(next + 64);
         if (T.RowBytes > 128)
         {
-            Sse.Prefetch1(next + 128);
-            Sse.Prefetch1(next + 192);
+            VectorMath.Prefetch(next + 128);
+            VectorMath.Prefetch(next + 192);
         }
         next += T.RowBytes;
     }

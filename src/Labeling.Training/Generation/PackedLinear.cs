@@ -23,7 +23,7 @@ sealed unsafe class PackedLinear : IDisposable
     // Bytes of a map that the processor's cache does not keep until the next step.
     const long Large = 2 << 20;
 
-    // Bytes between what is read and what is fetched. Twice and half as much measured the same.
+    // Bytes between what is read and what is prefetched. Twice and half as much measured the same.
     const int Ahead = 8192;
 
     readonly Tensor memory;
