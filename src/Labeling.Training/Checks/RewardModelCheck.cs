@@ -32,7 +32,7 @@ internal static class RewardModelCheck
             Tensor Rows(string field) => scores.index_select(0, tensor(pairwise.GetProperty(field).EnumerateArray().Select(r => r.GetInt64()).ToArray()));
             var computed = F.logsigmoid(Rows("chosen_rows") - Rows("rejected_rows")).neg().mean();
             loss.Add(pairwise.GetProperty("loss").GetDouble(), computed.ToDouble(), name);
-            computed.backward();
+            AutogradFunction.RunBackward(computed);
             gradients.Compare(model.Parameters, pairwise, name);
         }
         return [defaultPositions, maskPositions, loss, .. gradients.Results];

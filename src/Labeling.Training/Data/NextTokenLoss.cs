@@ -1,4 +1,5 @@
 using Labeling.Training.Models;
+using Labeling.Training.Native;
 using static TorchSharp.torch;
 using F = TorchSharp.torch.nn.functional;
 
@@ -37,10 +38,10 @@ internal static class NextTokenLoss
             var gradient = logits.detach();
             var (sum, choices) = CrossEntropy.Differentiate(gradient.narrow(0, 0, length), targets.narrow(0, from, length), weight / count);
             (loss, right) = (loss + sum, right + choices);
-            logits.backward([gradient]);
+            AutogradFunction.RunBackward(logits, gradient);
             if (count > size) gradients.Add(part.grad!.MoveToOuterDisposeScope());
         }
-        if (count > size) hidden.backward([cat(gradients)]);
+        if (count > size) AutogradFunction.RunBackward(hidden, cat(gradients));
         return (loss / count, (double)right / count);
     }
 

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Labeling.Training.Data;
 using Labeling.Training.Models;
+using Labeling.Training.Native;
 using Labeling.Training.Optim;
 using Labeling.Training.Runs;
 using static TorchSharp.torch;
@@ -65,7 +66,7 @@ internal static class PreferenceTraining
             var sums = AnswerLogProbs.Sums(model, [.. part.SelectMany(answers)], padId, dropout);
             var share = loss(part, sums);
             total += Finite.Loss(share, step);
-            share.backward();
+            AutogradFunction.RunBackward(share);
             logProbs.AddRange(sums.detach().cpu().data<float>().ToArray());
         }
         return (total, [.. logProbs]);

@@ -1,5 +1,6 @@
 using Labeling.Training.Data;
 using Labeling.Training.Models;
+using Labeling.Training.Native;
 using Labeling.Training.Optim;
 using Labeling.Training.Ppo;
 using Labeling.Training.Runs;
@@ -46,7 +47,7 @@ internal static class GroupPolicyLearning
             var kl = GroupMath.KlPenalty(logProbs, Rollouts.Flat(batch, r => r.ReferenceLogProbs));
             var loss = settings is GrpoHyperparameters ? surrogate.Loss + (settings.KlCoefficient * kl) : surrogate.Loss;
             Add("loss", Finite.Loss(loss, step));
-            (loss * share).backward();
+            AutogradFunction.RunBackward(loss * share);
             Add("kl", kl.item<float>());
             Add("clip_ratio", surrogate.ClipFraction);
             Add("entropy", PpoLearning.Entropy(logits, settings.Temperature));

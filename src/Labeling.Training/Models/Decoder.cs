@@ -115,35 +115,37 @@ sealed class Decoder(ModelConfig config, Block[] blocks, Tensor tokenEmbedding)
 
     Tensor Attend(Block block, int index, Tensor x, AttentionPlan plan, Rotary.Rotation? rotation, KeyValueCache? cache, Dropout? dropout)
     {
-        var (batch, time) = (x.shape[0], x.shape[1]);
-        var (query, key, value) = Heads(block, x, batch, time, dropout);
+        if (block is { QueryKeyValue: { } fused, QueryNorm: null, KeyNorm: null } && rotation is null && cache is null && config.ScoreFactor(index) == 1)
+        {
+            // Taken apart inside, so that the gradients of the three meet in one tensor as they are calculated.
+            return block.Output.Apply(Attention.Apply([fused.Apply(x, dropout)], all => Split(all[0]), plan), dropout);
+        }
+        var (query, key, value) = Heads(block, x, dropout);
         if (block.QueryNorm is not null) query = block.QueryNorm.Apply(query);
         if (block.KeyNorm is not null) key = block.KeyNorm.Apply(key);
         if (rotation is not null) (query, key) = (rotation.Apply(query), rotation.Apply(key));
         if (config.ScoreFactor(index) is var factor && factor != 1) query = query * factor;
         if (cache is not null) (key, value) = cache.Append(index, key, value);
-        if (config.KeyValueHeads != config.Heads)
-        {
-            key = key.repeat_interleave(config.Heads / config.KeyValueHeads, 1);
-            value = value.repeat_interleave(config.Heads / config.KeyValueHeads, 1);
-        }
-        var attended = Attention.Apply(query, key, value, plan);
-        return block.Output.Apply(attended.transpose(1, 2).reshape(batch, time, config.Heads * config.HeadSize), dropout);
+        return block.Output.Apply(Attention.Apply([query, key, value], parts => (parts[0], parts[1], parts[2]), plan), dropout);
     }
 
     /// <summary>Queries, keys and values, each [batch, heads, time, head size].</summary>
-    (Tensor Query, Tensor Key, Tensor Value) Heads(Block block, Tensor x, long batch, long time, Dropout? dropout)
+    (Tensor Query, Tensor Key, Tensor Value) Heads(Block block, Tensor x, Dropout? dropout)
     {
-        if (block.QueryKeyValue is { } fused)
-        {
-            var all = fused.Apply(x, dropout);
-            var parts = InterleavedHeads
-                ? all.view(batch, time, config.Heads, 3, config.HeadSize).permute(3, 0, 2, 1, 4).unbind(0)
-                : all.view(batch, time, 3, config.Heads, config.HeadSize).permute(2, 0, 3, 1, 4).unbind(0);
-            return (parts[0], parts[1], parts[2]);
-        }
-        Tensor Split(Linear projection, int heads) => projection.Apply(x, dropout).view(batch, time, heads, config.HeadSize).transpose(1, 2);
-        return (Split(block.Query!, config.Heads), Split(block.Key!, config.KeyValueHeads), Split(block.Value!, config.KeyValueHeads));
+        if (block.QueryKeyValue is { } fused) return Split(fused.Apply(x, dropout));
+        Tensor ByHead(Linear projection, int heads) => projection.Apply(x, dropout).view(x.shape[0], x.shape[1], heads, config.HeadSize).transpose(1, 2);
+        return (ByHead(block.Query!, config.Heads), ByHead(block.Key!, config.KeyValueHeads), ByHead(block.Value!, config.KeyValueHeads));
+    }
+
+    /// <summary>The three parts of a fused projection [batch, time, 3 · width].</summary>
+    (Tensor Query, Tensor Key, Tensor Value) Split(Tensor all)
+    {
+        var (batch, time) = (all.shape[0], all.shape[1]);
+        // Parted where they lie, the gradients are joined in one copy.
+        var parts = InterleavedHeads
+            ? all.view(batch, time, config.Heads, 3, config.HeadSize).unbind(3)
+            : all.view(batch, time, 3, config.Heads, config.HeadSize).unbind(2);
+        return (parts[0].transpose(1, 2), parts[1].transpose(1, 2), parts[2].transpose(1, 2));
     }
 
     Tensor FeedForward(Block block, Tensor x, Dropout? dropout)

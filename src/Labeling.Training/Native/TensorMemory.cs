@@ -15,6 +15,9 @@ static unsafe partial class TensorMemory
         return (byte*)THSTensor_data(tensor.Handle);
     }
 
+    /// <summary>Address of the first element of a CPU tensor of any strides; valid while the tensor lives.</summary>
+    public static nint Address(Tensor tensor) => THSTensor_data(tensor.Handle);
+
     /// <summary>The elements of a contiguous CPU tensor as a span; keep the tensor alive while using it.</summary>
     public static Span<T> Span<T>(Tensor tensor) where T : unmanaged
     {

@@ -1,5 +1,6 @@
 using Labeling.Training.Data;
 using Labeling.Training.Models;
+using Labeling.Training.Native;
 using Labeling.Training.Optim;
 using Labeling.Training.Runs;
 using static TorchSharp.torch;
@@ -64,11 +65,11 @@ internal static class PpoLearning
             var logProbs = TokenBatch.LogProbs(logits, TokenBatch.Targets(sequences), settings.Temperature);
             var policy = PpoMath.PolicyLoss(logProbs, Rollouts.Flat(batch, r => r.LogProbs), Rollouts.Flat(batch, r => r.Advantages), settings.ClipRange);
             Add("loss/policy_avg", Finite.Loss(policy.Loss, step, "policy loss"));
-            (policy.Loss * share).backward();
+            AutogradFunction.RunBackward(policy.Loss * share);
 
             var value = PpoMath.ValueLoss(Rollouts.TokenValues(models.Value, sequences, padId), Rollouts.Flat(batch, r => r.Values), Rollouts.Flat(batch, r => r.Returns), settings.ValueClipRange);
             Add("loss/value_avg", Finite.Loss(value.Loss, step, "value loss"));
-            (value.Loss * share).backward();
+            AutogradFunction.RunBackward(value.Loss * share);
 
             Add("policy/approxkl_avg", policy.ApproxKl);
             Add("policy/clipfrac_avg", policy.ClipFraction);

@@ -1,5 +1,6 @@
 using Labeling.Training.Data;
 using Labeling.Training.Models;
+using Labeling.Training.Native;
 using Labeling.Training.Optim;
 using Labeling.Training.Runs;
 using static TorchSharp.torch;
@@ -87,7 +88,7 @@ internal sealed class RewardTraining : IDisposable
             var means = RewardModel.Mean(heads);
             var (sum, _) = RankingLoss.Compute(model.Heads == 1 ? means : heads, Rankings.PairsOf(part), batch.Count);
             loss += Finite.Loss(sum, step);
-            sum.backward();
+            AutogradFunction.RunBackward(sum);
             scores.Add(means.detach().MoveToOuterDisposeScope());
         }
         return (loss, cat(scores));

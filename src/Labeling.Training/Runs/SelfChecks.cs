@@ -1,5 +1,6 @@
 using Labeling.Training.Data;
 using Labeling.Training.Models;
+using Labeling.Training.Native;
 using static TorchSharp.torch;
 
 namespace Labeling.Training.Runs;
@@ -122,7 +123,7 @@ internal static class SelfChecks
         var loss = compute();
         if (loss.requires_grad)
         {
-            loss.backward();
+            AutogradFunction.RunBackward(loss);
         }
         var gradients = parameters.Select(p => (p.Key, Gradient: p.Value.grad)).Where(p => p.Gradient is not null).ToDictionary(p => p.Key, p => p.Gradient!.clone());
         foreach (var parameter in parameters.Values)

@@ -1,0 +1,440 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
+using Labeling.Training.Generation;
+using Labeling.Training.Native;
+
+namespace Labeling.Training.Models;
+
+/// <summary>
+/// Causal attention and its gradients for one row's key-value head at a time, with the scores of 32 queries in the processor's cache: they are not kept for the
+/// backward pass but calculated again from the keys and each query's log of the sum (Dao et al. 2022, arXiv 2205.14135, algorithms 1 and 4; here a
+/// query's scores fit side by side, so its softmax is taken at once). Calculated in float32, whatever the tensors are stored in.
+/// </summary>
+static unsafe class AttentionKernel
+{
+    /// <summary>Rows and columns of a product's tile: 16 sums of 16 numbers stay in registers.</summary>
+    const int TileRows = 8, TileColumns = 32;
+
+    /// <summary>Queries whose scores are there together.</summary>
+    const int Block = 32;
+
+    /// <summary>Vectors of one tensor: [batch, heads, time, head size] with any strides, the last being 1.</summary>
+    /// <param name="Start">The first number.</param>
+    /// <param name="Batch">Distance of two rows, in numbers.</param>
+    /// <param name="Head">Distance of two heads.</param>
+    /// <param name="Time">Distance of two tokens.</param>
+    public readonly record struct Vectors(nint Start, long Batch, long Head, long Time);
+
+    /// <summary>What hides keys beside the causal order, [batch, heads, queries, keys] with any strides, the last being 1: float32 numbers to add, or bytes, 0 where hidden.</summary>
+    public readonly record struct Mask(nint Start, bool Bytes, long Batch, long Head, long Query);
+
+    /// <summary>What the two passes have in common.</summary>
+    /// <param name="Batch">Rows.</param>
+    /// <param name="Heads">Heads of queries.</param>
+    /// <param name="KeyValueHeads">Heads of keys and values; each serves as many neighbouring heads of queries.</param>
+    /// <param name="Time">Tokens.</param>
+    /// <param name="Size">Head size.</param>
+    /// <param name="Scale">Factor of the scores.</param>
+    /// <param name="Mask">Of address 0 for none.</param>
+    /// <param name="LogSums">Log of each query's sum of exponentials, [batch, heads, time].</param>
+    public readonly record struct Problem(int Batch, int Heads, int KeyValueHeads, int Time, int Size, float Scale, Mask Mask, nint LogSums)
+    {
+        public int Units => Batch * KeyValueHeads;
+        public int Group => Heads / KeyValueHeads;
+        public int PaddedTime => RoundUp(Time, TileColumns);
+        public int PaddedSize => RoundUp(Size, TileColumns);
+    }
+
+    /// <summary>Mixes the values.</summary>
+    public static void Forward<T>(Problem problem, Vectors query, Vectors key, Vectors value, Vectors output) where T : IFloatFormat =>
+        Workers.Run(problem.Units, unit => Forward<T>(problem, unit / problem.KeyValueHeads, unit % problem.KeyValueHeads, query, key, value, output));
+
+    /// <summary>Writes the gradients with respect to queries, keys and values.</summary>
+    public static void Backward<T>(Problem problem, Vectors query, Vectors key, Vectors value, Vectors output, Vectors outputGradient,
+        Vectors queryGradient, Vectors keyGradient, Vectors valueGradient) where T : IFloatFormat =>
+        Workers.Run(problem.Units, unit => Backward<T>(problem, unit / problem.KeyValueHeads, unit % problem.KeyValueHeads, query, key, value, output, outputGradient, queryGradient, keyGradient, valueGradient));
+
+    static void Forward<T>(Problem p, int row, int keyHead, Vectors query, Vectors key, Vectors value, Vectors output) where T : IFloatFormat
+    {
+        var (time, size) = (p.PaddedTime, p.PaddedSize);
+        var memory = Scratch.Take(2L * time * size + (long)TileRows * time + 2L * TileRows * size);
+        float* keys = memory.Next(time * size), values = memory.Next(time * size), scores = memory.Next(TileRows * time), queries = memory.Next(TileRows * size), mixed = memory.Next(TileRows * size);
+        LoadColumns<T>(At<T>(key, row, keyHead, 0), key.Time, p.Time, p.Size, keys, time, size, values);
+        Load<T>(At<T>(value, row, keyHead, 0), value.Time, p.Time, p.Size, values, time, size, 1);
+        var sums = stackalloc float[TileRows];
+        for (var head = keyHead * p.Group; head < (keyHead + 1) * p.Group; head++)
+        {
+            for (var from = 0; from < p.Time; from += TileRows)
+            {
+                var rows = Math.Min(TileRows, p.Time - from);
+                var visible = Math.Min(time, RoundUp(from + TileRows, TileColumns));
+                Load<T>(At<T>(query, row, head, from), query.Time, rows, p.Size, queries, TileRows, size, p.Scale);
+                Scores(queries, keys, size, scores, time, visible);
+                for (var r = 0; r < TileRows; r++)
+                {
+                    var line = scores + r * time;
+                    Hide(p, row, head, from + r, line, visible);
+                    var largest = Largest(line, visible);
+                    sums[r] = Exponentials(line, visible, largest);
+                    if (r < rows) ((float*)p.LogSums)[((long)row * p.Heads + head) * p.Time + from + r] = largest + MathF.Log(sums[r]);
+                }
+                for (var column = 0; column < size; column += TileColumns) Product(scores, time, values + column, size, Math.Min(p.Time, from + TileRows), mixed + column, size);
+                for (var r = 0; r < rows; r++) Store<T>(mixed + r * size, 1 / sums[r], At<T>(output, row, head, from + r), p.Size);
+            }
+        }
+    }
+
+    static void Backward<T>(Problem p, int row, int keyHead, Vectors query, Vectors key, Vectors value, Vectors output, Vectors outputGradient,
+        Vectors queryGradient, Vectors keyGradient, Vectors valueGradient) where T : IFloatFormat
+    {
+        var (time, size) = (p.PaddedTime, p.PaddedSize);
+        var memory = Scratch.Take(5L * time * size + 2L * Block * time + 3L * Block * size);
+        float* keys = memory.Next(time * size), keyColumns = memory.Next(time * size), valueColumns = memory.Next(time * size);
+        float* keyGradients = memory.Next(time * size), valueGradients = memory.Next(time * size);
+        float* weights = memory.Next(Block * time), differences = memory.Next(Block * time);
+        float* queries = memory.Next(Block * size), gradients = memory.Next(Block * size), outputs = memory.Next(Block * size);
+        LoadColumns<T>(At<T>(value, row, keyHead, 0), value.Time, p.Time, p.Size, valueColumns, time, size, keys);
+        LoadColumns<T>(At<T>(key, row, keyHead, 0), key.Time, p.Time, p.Size, keyColumns, time, size, keys);
+        new Span<float>(keyGradients, time * size).Clear();
+        new Span<float>(valueGradients, time * size).Clear();
+        float* logSums = stackalloc float[Block], shares = stackalloc float[Block];
+        for (var head = keyHead * p.Group; head < (keyHead + 1) * p.Group; head++)
+        {
+            for (var from = 0; from < p.Time; from += Block)
+            {
+                var rows = Math.Min(Block, p.Time - from);
+                var visible = from + Block;
+                Load<T>(At<T>(query, row, head, from), query.Time, rows, p.Size, queries, Block, size, p.Scale);
+                Load<T>(At<T>(outputGradient, row, head, from), outputGradient.Time, rows, p.Size, gradients, Block, size, 1);
+                Load<T>(At<T>(output, row, head, from), output.Time, rows, p.Size, outputs, Block, size, 1);
+                for (var r = 0; r < Block; r++)
+                {
+                    logSums[r] = r < rows ? ((float*)p.LogSums)[((long)row * p.Heads + head) * p.Time + from + r] : 0;
+                    shares[r] = Dot(gradients + r * size, outputs + r * size, size);
+                }
+                for (var first = 0; first < Block; first += TileRows)
+                {
+                    Scores(queries + first * size, keyColumns, size, weights + first * time, time, visible);
+                    Scores(gradients + first * size, valueColumns, size, differences + first * time, time, visible);
+                    for (var r = first; r < first + TileRows; r++)
+                    {
+                        Hide(p, row, head, from + r, weights + r * time, visible);
+                        Differentiate(weights + r * time, differences + r * time, visible, logSums[r], shares[r]);
+                    }
+                    for (var column = 0; column < size; column += TileColumns)
+                        Product(differences + first * time, time, keys + column, size, Math.Min(p.Time, from + first + TileRows), outputs + first * size + column, size);
+                }
+                for (var r = 0; r < rows; r++) Store<T>(outputs + r * size, p.Scale, At<T>(queryGradient, row, head, from + r), p.Size);
+                for (var seen = 0; seen < visible; seen += TileRows)
+                {
+                    var skipped = Math.Max(0, seen - from);
+                    for (var column = 0; column < size; column += TileColumns)
+                    {
+                        AddTransposed(weights + skipped * time + seen, time, gradients + skipped * size + column, size, Block - skipped, valueGradients + seen * size + column, size);
+                        AddTransposed(differences + skipped * time + seen, time, queries + skipped * size + column, size, Block - skipped, keyGradients + seen * size + column, size);
+                    }
+                }
+            }
+        }
+        for (var t = 0; t < p.Time; t++)
+        {
+            Store<T>(keyGradients + t * size, 1, At<T>(keyGradient, row, keyHead, t), p.Size);
+            Store<T>(valueGradients + t * size, 1, At<T>(valueGradient, row, keyHead, t), p.Size);
+        }
+    }
+
+    static int RoundUp(int count, int multiple) => (count + multiple - 1) / multiple * multiple;
+
+    static byte* At<T>(Vectors v, int row, int head, int time) where T : IFloatFormat => (byte*)v.Start + (row * v.Batch + head * v.Head + time * v.Time) * T.Bytes;
+
+    /// <summary>Scores of eight queries and the first keys.</summary>
+    /// <param name="queries">[8, size].</param>
+    /// <param name="columns">Keys as <see cref="LoadColumns{T}"/> writes them.</param>
+    /// <param name="size">Padded head size.</param>
+    /// <param name="scores">[8, stride].</param>
+    /// <param name="stride">Distance of two queries' scores.</param>
+    /// <param name="count">Keys, a multiple of 32.</param>
+    static void Scores(float* queries, float* columns, int size, float* scores, int stride, int count)
+    {
+        for (var key = 0; key < count; key += TileColumns) Product(queries, size, columns + (long)key * size, TileColumns, size, scores + key, stride);
+    }
+
+    /// <summary>Gives hidden keys the score -∞: those behind the query, and those the mask hides.</summary>
+    static void Hide(Problem p, int row, int head, int query, float* scores, int count)
+    {
+        if (query + 1 < count) new Span<float>(scores + query + 1, count - query - 1).Fill(float.NegativeInfinity);
+        if (p.Mask.Start == 0 || query >= p.Time) return;
+        var at = row * p.Mask.Batch + head * p.Mask.Head + query * p.Mask.Query;
+        if (p.Mask.Bytes) HideUnseen((byte*)p.Mask.Start + at, scores, query + 1);
+        else AddBias((float*)p.Mask.Start + at, scores, query + 1);
+    }
+
+    static void HideUnseen(byte* seen, float* scores, int count)
+    {
+        var i = 0;
+        for (; i + 16 <= count; i += 16)
+        {
+            var (low, high) = Vector256.Widen(Vector256.Create(Vector128.Load(seen + i), default));
+            var (first, second) = Vector256.Widen(low);
+            var hidden = Vector512.Equals(Vector512.Create(first, second), Vector512<uint>.Zero).AsSingle();
+            Vector512.ConditionalSelect(hidden, Vector512.Create(float.NegativeInfinity), Vector512.Load(scores + i)).Store(scores + i);
+        }
+        for (; i < count; i++)
+        {
+            if (seen[i] == 0) scores[i] = float.NegativeInfinity;
+        }
+    }
+
+    static void AddBias(float* bias, float* scores, int count)
+    {
+        var i = 0;
+        for (; i + 16 <= count; i += 16) (Vector512.Load(scores + i) + Vector512.Load(bias + i)).Store(scores + i);
+        for (; i < count; i++) scores[i] += bias[i];
+    }
+
+    static float Largest(float* x, int count)
+    {
+        var largest = Vector512.Load(x);
+        for (var i = 16; i < count; i += 16) largest = Vector512.Max(largest, Vector512.Load(x + i));
+        return VectorMath.Largest(largest);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    static float Exponentials(float* x, int count, float largest)
+    {
+        var (shift, a, b) = (Vector512.Create(largest), Vector512<float>.Zero, Vector512<float>.Zero);
+        for (var i = 0; i < count; i += 32)
+        {
+            var (first, second) = (FloatMath.Exp(Vector512.Load(x + i) - shift), FloatMath.Exp(Vector512.Load(x + i + 16) - shift));
+            first.Store(x + i);
+            second.Store(x + i + 16);
+            a += first;
+            b += second;
+        }
+        return Vector512.Sum(a + b);
+    }
+
+    /// <summary>Turns scores into weights, and the weights' gradients into those of the scores: w·(g - Σ w·g), where the sum is also the output's product with its gradient.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    static void Differentiate(float* scores, float* gradients, int count, float logSum, float share)
+    {
+        var (shift, middle) = (Vector512.Create(logSum), Vector512.Create(share));
+        for (var i = 0; i < count; i += 32)
+        {
+            var (first, second) = (FloatMath.Exp(Vector512.Load(scores + i) - shift), FloatMath.Exp(Vector512.Load(scores + i + 16) - shift));
+            first.Store(scores + i);
+            second.Store(scores + i + 16);
+            (first * (Vector512.Load(gradients + i) - middle)).Store(gradients + i);
+            (second * (Vector512.Load(gradients + i + 16) - middle)).Store(gradients + i + 16);
+        }
+    }
+
+    static float Dot(float* x, float* y, int count)
+    {
+        var sum = Vector512<float>.Zero;
+        for (var i = 0; i < count; i += 16) sum = Vector512.FusedMultiplyAdd(Vector512.Load(x + i), Vector512.Load(y + i), sum);
+        return Vector512.Sum(sum);
+    }
+
+    /// <summary>Reads vectors as float32, times a factor, with zeros up to a padded shape. Within 32 numbers the order is the format's own, the same for all tensors.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    static void Load<T>(byte* from, long stride, int rows, int size, float* to, int paddedRows, int paddedSize, float factor) where T : IFloatFormat
+    {
+        var scale = Vector512.Create(factor);
+        for (var r = 0; r < rows; r++, from += stride * T.Bytes, to += paddedSize)
+        {
+            var i = 0;
+            for (; i + IFloatFormat.Width <= size; i += IFloatFormat.Width)
+            {
+                var (a, b) = T.Load(from + i * T.Bytes);
+                (a * scale).Store(to + i);
+                (b * scale).Store(to + i + 16);
+            }
+            for (; i < size; i++) to[i] = T.Read(from + i * T.Bytes) * factor;
+            for (; i < paddedSize; i++) to[i] = 0;
+        }
+        new Span<float>(to, (paddedRows - rows) * paddedSize).Clear();
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    static void Store<T>(float* from, float factor, byte* to, int size) where T : IFloatFormat
+    {
+        var scale = Vector512.Create(factor);
+        var i = 0;
+        for (; i + IFloatFormat.Width <= size; i += IFloatFormat.Width) T.Store(to + i * T.Bytes, Vector512.Load(from + i) * scale, Vector512.Load(from + i + 16) * scale);
+        for (; i < size; i++) T.Write(to + i * T.Bytes, from[i] * factor);
+    }
+
+    /// <summary>Reads vectors, and writes them again with 32 of them side by side: [rows / 32, size, 32].</summary>
+    /// <param name="plain">The vectors one after another, [rows, size], on return.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    static void LoadColumns<T>(byte* from, long stride, int rows, int size, float* to, int paddedRows, int paddedSize, float* plain) where T : IFloatFormat
+    {
+        Load<T>(from, stride, rows, size, plain, paddedRows, paddedSize, 1);
+        for (var r = 0; r < paddedRows; r += 8)
+        {
+            var target = to + (long)(r / TileColumns) * TileColumns * paddedSize + r % TileColumns;
+            for (var i = 0; i < paddedSize; i += 8) Transpose(plain + (long)r * paddedSize + i, paddedSize, target + i * TileColumns, TileColumns);
+        }
+    }
+
+    /// <summary>Eight rows of eight numbers become eight columns.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static void Transpose(float* from, int fromStride, float* to, int toStride)
+    {
+        var (a, b) = Pairs(from, from + fromStride, from + 2 * fromStride, from + 3 * fromStride);
+        from += 4 * fromStride;
+        var (c, d) = Pairs(from, from + fromStride, from + 2 * fromStride, from + 3 * fromStride);
+        Halves(a.First, c.First, to, toStride);
+        Halves(a.Second, c.Second, to + toStride, toStride);
+        Halves(b.First, d.First, to + 2 * toStride, toStride);
+        Halves(b.Second, d.Second, to + 3 * toStride, toStride);
+
+        // Of four rows: columns 0 and 4, 1 and 5, 2 and 6, 3 and 7.
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        static ((Vector256<float> First, Vector256<float> Second), (Vector256<float> First, Vector256<float> Second)) Pairs(float* w, float* x, float* y, float* z)
+        {
+            var (r0, r1, r2, r3) = (Vector256.Load(w), Vector256.Load(x), Vector256.Load(y), Vector256.Load(z));
+            var (low, lower, high, higher) = (Avx.UnpackLow(r0, r1), Avx.UnpackLow(r2, r3), Avx.UnpackHigh(r0, r1), Avx.UnpackHigh(r2, r3));
+            return ((Avx.Shuffle(low, lower, 0x44), Avx.Shuffle(low, lower, 0xEE)), (Avx.Shuffle(high, higher, 0x44), Avx.Shuffle(high, higher, 0xEE)));
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        static void Halves(Vector256<float> upper, Vector256<float> lower, float* to, int stride)
+        {
+            Avx.Permute2x128(upper, lower, 0x20).Store(to);
+            Avx.Permute2x128(upper, lower, 0x31).Store(to + 4 * stride);
+        }
+    }
+
+    /// <summary>Eight rows times 32 columns.</summary>
+    /// <param name="x">[8, count].</param>
+    /// <param name="stride">Distance of two rows of x.</param>
+    /// <param name="columns">[count, 32].</param>
+    /// <param name="step">Distance of two rows of the columns.</param>
+    /// <param name="count">Length of the sums.</param>
+    /// <param name="to">[8, 32].</param>
+    /// <param name="toStride">Distance of two rows of the result.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    static void Product(float* x, nint stride, float* columns, nint step, nint count, float* to, nint toStride)
+    {
+        Vector512<float> a0 = default, a1 = default, b0 = default, b1 = default, c0 = default, c1 = default, d0 = default, d1 = default;
+        Vector512<float> e0 = default, e1 = default, f0 = default, f1 = default, g0 = default, g1 = default, h0 = default, h1 = default;
+        float* xb = x + stride, xc = xb + stride, xd = xc + stride, xe = xd + stride, xf = xe + stride, xg = xf + stride, xh = xg + stride;
+        for (nint k = 0; k < count; k++)
+        {
+            var (w0, w1) = (Vector512.Load(columns), Vector512.Load(columns + 16));
+            columns += step;
+            Add(x + k, w0, w1, ref a0, ref a1);
+            Add(xb + k, w0, w1, ref b0, ref b1);
+            Add(xc + k, w0, w1, ref c0, ref c1);
+            Add(xd + k, w0, w1, ref d0, ref d1);
+            Add(xe + k, w0, w1, ref e0, ref e1);
+            Add(xf + k, w0, w1, ref f0, ref f1);
+            Add(xg + k, w0, w1, ref g0, ref g1);
+            Add(xh + k, w0, w1, ref h0, ref h1);
+        }
+        Put(to, a0, a1);
+        Put(to += toStride, b0, b1);
+        Put(to += toStride, c0, c1);
+        Put(to += toStride, d0, d1);
+        Put(to += toStride, e0, e1);
+        Put(to += toStride, f0, f1);
+        Put(to += toStride, g0, g1);
+        Put(to += toStride, h0, h1);
+
+        static void Put(float* to, Vector512<float> first, Vector512<float> second)
+        {
+            first.Store(to);
+            second.Store(to + 16);
+        }
+    }
+
+    /// <summary>Adds the product of eight columns, as rows, and 32 columns.</summary>
+    /// <param name="x">[count, 8].</param>
+    /// <param name="stride">Distance of two rows of x.</param>
+    /// <param name="columns">[count, 32].</param>
+    /// <param name="step">Distance of two rows of the columns.</param>
+    /// <param name="count">Length of the sums.</param>
+    /// <param name="to">[8, 32]; added to.</param>
+    /// <param name="toStride">Distance of two rows of the result.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    static void AddTransposed(float* x, nint stride, float* columns, nint step, nint count, float* to, nint toStride)
+    {
+        Vector512<float> a0 = default, a1 = default, b0 = default, b1 = default, c0 = default, c1 = default, d0 = default, d1 = default;
+        Vector512<float> e0 = default, e1 = default, f0 = default, f1 = default, g0 = default, g1 = default, h0 = default, h1 = default;
+        for (; count > 0; count--)
+        {
+            var (w0, w1) = (Vector512.Load(columns), Vector512.Load(columns + 16));
+            columns += step;
+            Add(x, w0, w1, ref a0, ref a1);
+            Add(x + 1, w0, w1, ref b0, ref b1);
+            Add(x + 2, w0, w1, ref c0, ref c1);
+            Add(x + 3, w0, w1, ref d0, ref d1);
+            Add(x + 4, w0, w1, ref e0, ref e1);
+            Add(x + 5, w0, w1, ref f0, ref f1);
+            Add(x + 6, w0, w1, ref g0, ref g1);
+            Add(x + 7, w0, w1, ref h0, ref h1);
+            x += stride;
+        }
+        Put(to, a0, a1);
+        Put(to += toStride, b0, b1);
+        Put(to += toStride, c0, c1);
+        Put(to += toStride, d0, d1);
+        Put(to += toStride, e0, e1);
+        Put(to += toStride, f0, f1);
+        Put(to += toStride, g0, g1);
+        Put(to += toStride, h0, h1);
+
+        static void Put(float* to, Vector512<float> first, Vector512<float> second)
+        {
+            (Vector512.Load(to) + first).Store(to);
+            (Vector512.Load(to + 16) + second).Store(to + 16);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static void Add(float* x, Vector512<float> w0, Vector512<float> w1, ref Vector512<float> s0, ref Vector512<float> s1)
+    {
+        var v = VectorMath.Broadcast(x);
+        s0 = Vector512.FusedMultiplyAdd(v, w0, s0);
+        s1 = Vector512.FusedMultiplyAdd(v, w1, s1);
+    }
+
+    /// <summary>Memory of a thread's own, kept for its next use.</summary>
+    ref struct Scratch
+    {
+        const int Alignment = 64;
+
+        [ThreadStatic]
+        static float* block;
+
+        [ThreadStatic]
+        static long size;
+
+        float* next;
+
+        public static Scratch Take(long floats)
+        {
+            if (floats > size)
+            {
+                NativeMemory.AlignedFree(block);
+                block = null;
+                size = 0;
+                block = (float*)NativeMemory.AlignedAlloc((nuint)(floats * sizeof(float)), Alignment);
+                size = floats;
+            }
+            return new Scratch { next = block };
+        }
+
+        /// <summary>The next part; lengths are multiples of a cache line.</summary>
+        public float* Next(int floats)
+        {
+            var part = next;
+            next += floats;
+            return part;
+        }
+    }
+}
