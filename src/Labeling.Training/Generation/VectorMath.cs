@@ -59,58 +59,6 @@ static unsafe class VectorMath
         for (var i = 0; i < width; i += 16) (T.Of(Vector512.Load(gates + i)) * Vector512.Load(gates + width + i)).Store(gates + i);
     }
 
-    // One loop is compiled for each, so that the next vector begins while the last is under way.
-    interface IActivation
-    {
-        static abstract Vector512<float> Of(Vector512<float> x);
-    }
-
-    readonly struct GeluTanh : IActivation
-    {
-        // (1 + tanh u) / 2 is the sigmoid of 2u.
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static Vector512<float> Of(Vector512<float> x) => x * Sigmoid(x * (Vector512.Create(1.5957691216f) + Vector512.Create(0.0713548163f) * x * x));
-    }
-
-    readonly struct Gelu : IActivation
-    {
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static Vector512<float> Of(Vector512<float> x) => x * NormalCdf(x);
-    }
-
-    readonly struct Relu : IActivation
-    {
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static Vector512<float> Of(Vector512<float> x) => Vector512.Max(x, Vector512<float>.Zero);
-    }
-
-    readonly struct Silu : IActivation
-    {
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static Vector512<float> Of(Vector512<float> x) => x * Sigmoid(x);
-    }
-
-    /// <summary>1 / (1 + e^-x).</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    static Vector512<float> Sigmoid(Vector512<float> x)
-    {
-        return Vector512<float>.One / (Vector512<float>.One + FloatMath.Exp(-x));
-    }
-
-    /// <summary>(1 + erf(x / √2)) / 2 by formula 7.1.26 of Abramowitz and Stegun (1964); absolute error below 1e-7.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    static Vector512<float> NormalCdf(Vector512<float> x)
-    {
-        var z = Vector512.Abs(x) * 0.70710678f;
-        var t = Vector512<float>.One / (Vector512<float>.One + z * 0.3275911f);
-        var polynomial = Vector512.Create(1.061405429f) * t + Vector512.Create(-1.453152027f);
-        polynomial = polynomial * t + Vector512.Create(1.421413741f);
-        polynomial = polynomial * t + Vector512.Create(-0.284496736f);
-        polynomial = polynomial * t + Vector512.Create(0.254829592f);
-        var tail = polynomial * t * FloatMath.Exp(-z * z) * 0.5f;
-        return Vector512.ConditionalSelect(Vector512.GreaterThan(x, Vector512<float>.Zero), Vector512<float>.One - tail, tail);
-    }
-
     /// <summary>Layer norm, or RMS norm without a bias.</summary>
     public static void Norm(float* x, float* y, int width, float* weight, float* bias, double epsilon)
     {

@@ -6,24 +6,37 @@ using F = TorchSharp.torch.nn.functional;
 
 namespace Labeling.Training.Models;
 
-/// <summary>Queries, keys and values as views of the tensors they are in, each [batch, heads, time, head size].</summary>
-delegate (Tensor Query, Tensor Key, Tensor Value) HeadViews(Tensor[] tensors);
+/// <summary>Queries, keys and values in a tensor that holds the three: [batch, time, 3 · width] as three times [batch, heads, time, head size].</summary>
+delegate (Tensor Query, Tensor Key, Tensor Value) HeadSplit(Tensor all);
 
 /// <summary>Scaled dot-product attention (Vaswani et al. 2017, arXiv 1706.03762, equation 1) in whichever form is the fastest here.</summary>
 static class Attention
 {
     /// <summary>The values, mixed by how well each query meets the keys. [batch, time, heads · head size].</summary>
-    /// <param name="tensors">What gradients go to.</param>
-    /// <param name="views">Queries [batch, heads, time, head size], and keys and values [batch, key-value heads, past + time, head size], in these tensors.</param>
+    /// <param name="query">[batch, heads, time, head size].</param>
+    /// <param name="key">[batch, key-value heads, past + time, head size].</param>
+    /// <param name="value">As the keys.</param>
     /// <param name="plan">What hides keys from queries.</param>
-    public static Tensor Apply(Tensor[] tensors, HeadViews views, AttentionPlan plan)
+    public static Tensor Apply(Tensor query, Tensor key, Tensor value, AttentionPlan plan) =>
+        IsOwn(query, plan) ? Own([query, key, value], t => (t[0], t[1], t[2]), null, plan) : ByLibTorch(query, key, value, plan);
+
+    /// <summary>The same of queries, keys and values in one tensor, where their gradients meet as they are calculated.</summary>
+    /// <param name="all">[batch, time, 3 · width].</param>
+    /// <param name="bias">float32 [3 · width], added to all tokens; null for nothing.</param>
+    /// <param name="split">How the three lie in such a tensor.</param>
+    /// <param name="plan">What hides keys from queries.</param>
+    public static Tensor Apply(Tensor all, Tensor? bias, HeadSplit split, AttentionPlan plan)
     {
-        var (query, key, value) = views(tensors);
-        if (plan.Past == 0 && query.device_type == DeviceType.CPU && Vector512.IsHardwareAccelerated)
-        {
-            if (query.dtype == ScalarType.Float32) return Own<Float32Format>(tensors, views, plan);
-            if (query.dtype == ScalarType.BFloat16) return Own<BFloat16Format>(tensors, views, plan);
-        }
+        if (IsOwn(all, plan)) return Own([all], t => split(t[0]), bias, plan);
+        var (query, key, value) = split(BiasedRows.Plus(all, bias));
+        return ByLibTorch(query, key, value, plan);
+    }
+
+    static bool IsOwn(Tensor x, AttentionPlan plan) =>
+        plan.Past == 0 && x.device_type == DeviceType.CPU && x.dtype is ScalarType.Float32 or ScalarType.BFloat16 && Vector512.IsHardwareAccelerated;
+
+    static Tensor ByLibTorch(Tensor query, Tensor key, Tensor value, AttentionPlan plan)
+    {
         var groups = query.shape[1] / key.shape[1];
         if (groups > 1) (key, value) = (key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1));
         // libtorch's own bfloat16 backward pass takes up to ten times as long as the products that it is made of, and a bias of hundreds does not fit into the
@@ -35,37 +48,46 @@ static class Attention
         return mixed.transpose(1, 2).reshape(query.shape[0], query.shape[2], -1);
     }
 
-    static Tensor Own<T>(Tensor[] tensors, HeadViews views, AttentionPlan plan) where T : IFloatFormat
+    static Tensor Own(Tensor[] tensors, Func<Tensor[], (Tensor, Tensor, Tensor)> views, Tensor? bias, AttentionPlan plan) => tensors[0].dtype == ScalarType.Float32
+        ? Own<Float32Format>(tensors, views, bias, plan.Mask)
+        : Own<BFloat16Format>(tensors, views, bias, plan.Mask);
+
+    static Tensor Own<T>(Tensor[] tensors, Func<Tensor[], (Tensor Query, Tensor Key, Tensor Value)> views, Tensor? bias, Tensor? mask) where T : IFloatFormat
     {
+        using var scope = NewDisposeScope();
         Tensor output, logSums;
         using (no_grad())
         {
-            var (query, key, value) = views(tensors);
+            var (query, key, _) = views(tensors);
             var (batch, heads, time, size) = (query.shape[0], query.shape[1], query.shape[2], query.shape[3]);
             output = empty([batch, time, heads * size], query.dtype);
             logSums = empty([batch, heads, time]);
-            AttentionKernel.Forward<T>(Describe(query, key, plan.Mask, logSums), Vectors(query), Vectors(key), Vectors(value), Vectors(ByHead(output, heads)));
+            AttentionKernel.Forward<T>(Problem(query, key, Biases(bias), mask, logSums), Three(views(tensors)), Vectors(ByHead(output, heads)));
         }
-        Tensor[] mask = plan.Mask is null ? [] : [plan.Mask];
-        return AutogradFunction.Join(tensors, output, (saved, gradient) =>
+        Tensor[] biases = bias is null ? [] : [bias], masks = mask is null ? [] : [mask];
+        return AutogradFunction.Join([.. tensors, .. biases], output, (saved, gradient) =>
         {
-            var gradients = saved[..tensors.Length].Select(t => empty_like(t)).ToArray();
-            var (query, key, value) = views(saved[..tensors.Length]);
-            var (queryGradient, keyGradient, valueGradient) = views(gradients);
-            var problem = Describe(query, key, saved.Length > tensors.Length + 2 ? saved[^1] : null, saved[tensors.Length + 1]);
-            AttentionKernel.Backward<T>(problem, Vectors(query), Vectors(key), Vectors(value), Vectors(ByHead(saved[tensors.Length], query.shape[1])),
-                Vectors(ByHead(gradient.contiguous(), query.shape[1])), Vectors(queryGradient), Vectors(keyGradient), Vectors(valueGradient));
-            return gradients;
-        }, [.. tensors, output, logSums, .. mask]);
+            var (inputs, output, logSums) = (saved[..tensors.Length], saved[tensors.Length], saved[tensors.Length + 1]);
+            var (bias, mask) = (biases.Length == 0 ? null : saved[tensors.Length + 2], masks.Length == 0 ? null : saved[^1]);
+            var (query, key, _) = views(inputs);
+            var gradients = inputs.Select(t => empty_like(t)).ToArray();
+            // One row's after another's: rows are calculated at the same time.
+            var biasGradients = bias is null ? null : empty(query.shape[0], 1, bias.shape[0]);
+            AttentionKernel.Backward<T>(Problem(query, key, Biases(bias), mask, logSums), Three(views(inputs)), Vectors(ByHead(output, query.shape[1])),
+                Vectors(ByHead(gradient.contiguous(), query.shape[1])), Three(views(gradients)), biasGradients is null ? default : Three(views([biasGradients])));
+            return biasGradients is null ? gradients : [.. gradients, biasGradients.sum([0, 1])];
+        }, [.. tensors, output, logSums, .. biases, .. masks]).MoveToOuterDisposeScope();
+
+        AttentionKernel.Three Biases(Tensor? added) => added is null ? default : Three(views([added.view(1, 1, -1)]));
+
+        static AttentionKernel.Problem Problem(Tensor query, Tensor key, AttentionKernel.Three biases, Tensor? mask, Tensor logSums)
+        {
+            var (batch, heads, time, size) = ((int)query.shape[0], (int)query.shape[1], (int)query.shape[2], (int)query.shape[3]);
+            return new(batch, heads, (int)key.shape[1], time, size, (float)(1 / Math.Sqrt(size)), mask is null ? default : Hidden(mask), TensorMemory.Address(logSums), biases);
+        }
     }
 
     static Tensor ByHead(Tensor x, long heads) => x.view(x.shape[0], x.shape[1], heads, -1).transpose(1, 2);
-
-    static AttentionKernel.Problem Describe(Tensor query, Tensor key, Tensor? mask, Tensor logSums)
-    {
-        var (batch, heads, time, size) = ((int)query.shape[0], (int)query.shape[1], (int)query.shape[2], (int)query.shape[3]);
-        return new(batch, heads, (int)key.shape[1], time, size, (float)(1 / Math.Sqrt(size)), mask is null ? default : Hidden(mask), TensorMemory.Address(logSums));
-    }
 
     static AttentionKernel.Mask Hidden(Tensor mask)
     {
@@ -73,6 +95,8 @@ static class Attention
         // One mask may serve all rows, or all heads.
         return new(TensorMemory.Address(mask), mask.dtype == ScalarType.Bool, shape[0] == 1 ? 0 : strides[0], shape[1] == 1 ? 0 : strides[1], strides[2]);
     }
+
+    static AttentionKernel.Three Three((Tensor Query, Tensor Key, Tensor Value) parts) => new(Vectors(parts.Query), Vectors(parts.Key), Vectors(parts.Value));
 
     static AttentionKernel.Vectors Vectors(Tensor x)
     {

@@ -30,6 +30,9 @@ static unsafe class AttentionKernel
     /// <summary>What hides keys beside the causal order, [batch, heads, queries, keys] with any strides, the last being 1: float32 numbers to add, or bytes, 0 where hidden.</summary>
     public readonly record struct Mask(nint Start, bool Bytes, long Batch, long Head, long Query);
 
+    /// <summary>Queries, keys and values, or something for each of them.</summary>
+    public readonly record struct Three(Vectors Query, Vectors Key, Vectors Value);
+
     /// <summary>What the two passes have in common.</summary>
     /// <param name="Batch">Rows.</param>
     /// <param name="Heads">Heads of queries.</param>
@@ -39,7 +42,8 @@ static unsafe class AttentionKernel
     /// <param name="Scale">Factor of the scores.</param>
     /// <param name="Mask">Of address 0 for none.</param>
     /// <param name="LogSums">Log of each query's sum of exponentials, [batch, heads, time].</param>
-    public readonly record struct Problem(int Batch, int Heads, int KeyValueHeads, int Time, int Size, float Scale, Mask Mask, nint LogSums)
+    /// <param name="Biases">What is added to the vectors first, each [1, heads, 1, head size]; of address 0 for nothing.</param>
+    public readonly record struct Problem(int Batch, int Heads, int KeyValueHeads, int Time, int Size, float Scale, Mask Mask, nint LogSums, Three Biases)
     {
         public int Units => Batch * KeyValueHeads;
         public int Group => Heads / KeyValueHeads;
@@ -48,29 +52,32 @@ static unsafe class AttentionKernel
     }
 
     /// <summary>Mixes the values.</summary>
-    public static void Forward<T>(Problem problem, Vectors query, Vectors key, Vectors value, Vectors output) where T : IFloatFormat =>
-        Workers.Run(problem.Units, unit => Forward<T>(problem, unit / problem.KeyValueHeads, unit % problem.KeyValueHeads, query, key, value, output));
+    public static void Forward<T>(Problem problem, Three inputs, Vectors output) where T : IFloatFormat =>
+        Workers.Run(problem.Units, unit => Forward<T>(problem, unit / problem.KeyValueHeads, unit % problem.KeyValueHeads, inputs, output));
 
-    /// <summary>Writes the gradients with respect to queries, keys and values.</summary>
-    public static void Backward<T>(Problem problem, Vectors query, Vectors key, Vectors value, Vectors output, Vectors outputGradient,
-        Vectors queryGradient, Vectors keyGradient, Vectors valueGradient) where T : IFloatFormat =>
-        Workers.Run(problem.Units, unit => Backward<T>(problem, unit / problem.KeyValueHeads, unit % problem.KeyValueHeads, query, key, value, output, outputGradient, queryGradient, keyGradient, valueGradient));
+    /// <summary>Writes the gradients with respect to queries, keys and values, and each row's with respect to their biases, float32 [batch, heads, 1, head size], where there are any.</summary>
+    public static void Backward<T>(Problem problem, Three inputs, Vectors output, Vectors outputGradient, Three gradients, Three biasGradients) where T : IFloatFormat =>
+        Workers.Run(problem.Units, unit => Backward<T>(problem, unit / problem.KeyValueHeads, unit % problem.KeyValueHeads, inputs, output, outputGradient, gradients, biasGradients));
 
-    static void Forward<T>(Problem p, int row, int keyHead, Vectors query, Vectors key, Vectors value, Vectors output) where T : IFloatFormat
+    static void Forward<T>(Problem p, int row, int keyHead, Three inputs, Vectors output) where T : IFloatFormat
     {
         var (time, size) = (p.PaddedTime, p.PaddedSize);
-        var memory = Scratch.Take(2L * time * size + (long)TileRows * time + 2L * TileRows * size);
-        float* keys = memory.Next(time * size), values = memory.Next(time * size), scores = memory.Next(TileRows * time), queries = memory.Next(TileRows * size), mixed = memory.Next(TileRows * size);
-        LoadColumns<T>(At<T>(key, row, keyHead, 0), key.Time, p.Time, p.Size, keys, time, size, values);
-        Load<T>(At<T>(value, row, keyHead, 0), value.Time, p.Time, p.Size, values, time, size, 1);
+        var memory = Scratch.Take(2L * time * size + (long)TileRows * time + (2L * TileRows + 1) * size);
+        float* keys = memory.Next(time * size), values = memory.Next(time * size), scores = memory.Next(TileRows * time);
+        float* queries = memory.Next(TileRows * size), mixed = memory.Next(TileRows * size), bias = memory.Next(size);
+        LoadBias<T>(p.Biases.Key, keyHead, p.Size, size, bias);
+        LoadColumns<T>(At<T>(inputs.Key, row, keyHead, 0), inputs.Key.Time, p.Time, p.Size, keys, time, size, bias, values);
+        LoadBias<T>(p.Biases.Value, keyHead, p.Size, size, bias);
+        Load<T>(At<T>(inputs.Value, row, keyHead, 0), inputs.Value.Time, p.Time, p.Size, values, time, size, bias, 1);
         var sums = stackalloc float[TileRows];
         for (var head = keyHead * p.Group; head < (keyHead + 1) * p.Group; head++)
         {
+            LoadBias<T>(p.Biases.Query, head, p.Size, size, bias);
             for (var from = 0; from < p.Time; from += TileRows)
             {
                 var rows = Math.Min(TileRows, p.Time - from);
                 var visible = Math.Min(time, RoundUp(from + TileRows, TileColumns));
-                Load<T>(At<T>(query, row, head, from), query.Time, rows, p.Size, queries, TileRows, size, p.Scale);
+                Load<T>(At<T>(inputs.Query, row, head, from), inputs.Query.Time, rows, p.Size, queries, TileRows, size, bias, p.Scale);
                 Scores(queries, keys, size, scores, time, visible);
                 for (var r = 0; r < TileRows; r++)
                 {
@@ -86,29 +93,34 @@ static unsafe class AttentionKernel
         }
     }
 
-    static void Backward<T>(Problem p, int row, int keyHead, Vectors query, Vectors key, Vectors value, Vectors output, Vectors outputGradient,
-        Vectors queryGradient, Vectors keyGradient, Vectors valueGradient) where T : IFloatFormat
+    static void Backward<T>(Problem p, int row, int keyHead, Three inputs, Vectors output, Vectors outputGradient, Three results, Three biasResults) where T : IFloatFormat
     {
         var (time, size) = (p.PaddedTime, p.PaddedSize);
-        var memory = Scratch.Take(5L * time * size + 2L * Block * time + 3L * Block * size);
+        var memory = Scratch.Take(5L * time * size + 2L * Block * time + (3L * Block + 3) * size);
         float* keys = memory.Next(time * size), keyColumns = memory.Next(time * size), valueColumns = memory.Next(time * size);
         float* keyGradients = memory.Next(time * size), valueGradients = memory.Next(time * size);
         float* weights = memory.Next(Block * time), differences = memory.Next(Block * time);
         float* queries = memory.Next(Block * size), gradients = memory.Next(Block * size), outputs = memory.Next(Block * size);
-        LoadColumns<T>(At<T>(value, row, keyHead, 0), value.Time, p.Time, p.Size, valueColumns, time, size, keys);
-        LoadColumns<T>(At<T>(key, row, keyHead, 0), key.Time, p.Time, p.Size, keyColumns, time, size, keys);
+        float* bias = memory.Next(size), none = memory.Next(size), sum = memory.Next(size);
+        new Span<float>(none, size).Clear();
+        LoadBias<T>(p.Biases.Value, keyHead, p.Size, size, bias);
+        LoadColumns<T>(At<T>(inputs.Value, row, keyHead, 0), inputs.Value.Time, p.Time, p.Size, valueColumns, time, size, bias, keys);
+        LoadBias<T>(p.Biases.Key, keyHead, p.Size, size, bias);
+        LoadColumns<T>(At<T>(inputs.Key, row, keyHead, 0), inputs.Key.Time, p.Time, p.Size, keyColumns, time, size, bias, keys);
         new Span<float>(keyGradients, time * size).Clear();
         new Span<float>(valueGradients, time * size).Clear();
         float* logSums = stackalloc float[Block], shares = stackalloc float[Block];
         for (var head = keyHead * p.Group; head < (keyHead + 1) * p.Group; head++)
         {
+            LoadBias<T>(p.Biases.Query, head, p.Size, size, bias);
+            new Span<float>(sum, size).Clear();
             for (var from = 0; from < p.Time; from += Block)
             {
                 var rows = Math.Min(Block, p.Time - from);
                 var visible = from + Block;
-                Load<T>(At<T>(query, row, head, from), query.Time, rows, p.Size, queries, Block, size, p.Scale);
-                Load<T>(At<T>(outputGradient, row, head, from), outputGradient.Time, rows, p.Size, gradients, Block, size, 1);
-                Load<T>(At<T>(output, row, head, from), output.Time, rows, p.Size, outputs, Block, size, 1);
+                Load<T>(At<T>(inputs.Query, row, head, from), inputs.Query.Time, rows, p.Size, queries, Block, size, bias, p.Scale);
+                Load<T>(At<T>(outputGradient, row, head, from), outputGradient.Time, rows, p.Size, gradients, Block, size, none, 1);
+                Load<T>(At<T>(output, row, head, from), output.Time, rows, p.Size, outputs, Block, size, none, 1);
                 for (var r = 0; r < Block; r++)
                 {
                     logSums[r] = r < rows ? ((float*)p.LogSums)[((long)row * p.Heads + head) * p.Time + from + r] : 0;
@@ -126,7 +138,8 @@ static unsafe class AttentionKernel
                     for (var column = 0; column < size; column += TileColumns)
                         Product(differences + first * time, time, keys + column, size, Math.Min(p.Time, from + first + TileRows), outputs + first * size + column, size);
                 }
-                for (var r = 0; r < rows; r++) Store<T>(outputs + r * size, p.Scale, At<T>(queryGradient, row, head, from + r), p.Size);
+                AddRows(outputs, rows, size, p.Scale, sum);
+                for (var r = 0; r < rows; r++) Store<T>(outputs + r * size, p.Scale, At<T>(results.Query, row, head, from + r), p.Size);
                 for (var seen = 0; seen < visible; seen += TileRows)
                 {
                     var skipped = Math.Max(0, seen - from);
@@ -137,15 +150,24 @@ static unsafe class AttentionKernel
                     }
                 }
             }
+            StoreBias<T>(sum, biasResults.Query, row, head, p.Size);
         }
-        for (var t = 0; t < p.Time; t++)
-        {
-            Store<T>(keyGradients + t * size, 1, At<T>(keyGradient, row, keyHead, t), p.Size);
-            Store<T>(valueGradients + t * size, 1, At<T>(valueGradient, row, keyHead, t), p.Size);
-        }
+        Finish<T>(p, row, keyHead, keyGradients, size, results.Key, biasResults.Key, sum);
+        Finish<T>(p, row, keyHead, valueGradients, size, results.Value, biasResults.Value, sum);
+    }
+
+    /// <summary>Stores the gradients of a head's keys or values, and their sum.</summary>
+    static void Finish<T>(Problem p, int row, int head, float* gradients, int size, Vectors result, Vectors biasResult, float* sum) where T : IFloatFormat
+    {
+        for (var t = 0; t < p.Time; t++) Store<T>(gradients + t * size, 1, At<T>(result, row, head, t), p.Size);
+        new Span<float>(sum, size).Clear();
+        AddRows(gradients, p.Time, size, 1, sum);
+        StoreBias<T>(sum, biasResult, row, head, p.Size);
     }
 
     static int RoundUp(int count, int multiple) => (count + multiple - 1) / multiple * multiple;
+
+    static float* BiasAt(Vectors bias, int row, int head) => (float*)bias.Start + row * bias.Batch + head * bias.Head;
 
     static byte* At<T>(Vectors v, int row, int head, int time) where T : IFloatFormat => (byte*)v.Start + (row * v.Batch + head * v.Head + time * v.Time) * T.Bytes;
 
@@ -238,9 +260,9 @@ static unsafe class AttentionKernel
         return Vector512.Sum(sum);
     }
 
-    /// <summary>Reads vectors as float32, times a factor, with zeros up to a padded shape. Within 32 numbers the order is the format's own, the same for all tensors.</summary>
+    /// <summary>Reads vectors as float32, plus a bias and times a factor, with zeros up to a padded shape. Within 32 numbers the order is the format's own, the same for all tensors.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    static void Load<T>(byte* from, long stride, int rows, int size, float* to, int paddedRows, int paddedSize, float factor) where T : IFloatFormat
+    static void Load<T>(byte* from, long stride, int rows, int size, float* to, int paddedRows, int paddedSize, float* bias, float factor) where T : IFloatFormat
     {
         var scale = Vector512.Create(factor);
         for (var r = 0; r < rows; r++, from += stride * T.Bytes, to += paddedSize)
@@ -249,13 +271,40 @@ static unsafe class AttentionKernel
             for (; i + IFloatFormat.Width <= size; i += IFloatFormat.Width)
             {
                 var (a, b) = T.Load(from + i * T.Bytes);
-                (a * scale).Store(to + i);
-                (b * scale).Store(to + i + 16);
+                ((a + Vector512.Load(bias + i)) * scale).Store(to + i);
+                ((b + Vector512.Load(bias + i + 16)) * scale).Store(to + i + 16);
             }
-            for (; i < size; i++) to[i] = T.Read(from + i * T.Bytes) * factor;
+            for (; i < size; i++) to[i] = (T.Read(from + i * T.Bytes) + bias[i]) * factor;
             for (; i < paddedSize; i++) to[i] = 0;
         }
         new Span<float>(to, (paddedRows - rows) * paddedSize).Clear();
+    }
+
+    /// <summary>A head's bias in the order in which vectors are read; zeros where there is none.</summary>
+    static void LoadBias<T>(Vectors bias, int head, int size, int paddedSize, float* to) where T : IFloatFormat
+    {
+        new Span<float>(to, paddedSize).Clear();
+        if (bias.Start == 0) return;
+        var from = BiasAt(bias, 0, head);
+        for (var i = 0; i < size; i++) to[i] = from[IFloatFormat.PlaceOf<T>(i, size)];
+    }
+
+    static void StoreBias<T>(float* from, Vectors bias, int row, int head, int size) where T : IFloatFormat
+    {
+        if (bias.Start == 0) return;
+        var to = BiasAt(bias, row, head);
+        for (var i = 0; i < size; i++) to[IFloatFormat.PlaceOf<T>(i, size)] = from[i];
+    }
+
+    /// <summary>Adds rows, times a factor, to a sum of a multiple of 16 numbers.</summary>
+    static void AddRows(float* x, int rows, int size, float factor, float* sum)
+    {
+        for (var i = 0; i < size; i += 16)
+        {
+            var total = Vector512<float>.Zero;
+            for (var r = 0; r < rows; r++) total += Vector512.Load(x + (long)r * size + i);
+            (Vector512.Load(sum + i) + total * factor).Store(sum + i);
+        }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -270,9 +319,9 @@ static unsafe class AttentionKernel
     /// <summary>Reads vectors, and writes them again with 32 of them side by side: [rows / 32, size, 32].</summary>
     /// <param name="plain">The vectors one after another, [rows, size], on return.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    static void LoadColumns<T>(byte* from, long stride, int rows, int size, float* to, int paddedRows, int paddedSize, float* plain) where T : IFloatFormat
+    static void LoadColumns<T>(byte* from, long stride, int rows, int size, float* to, int paddedRows, int paddedSize, float* bias, float* plain) where T : IFloatFormat
     {
-        Load<T>(from, stride, rows, size, plain, paddedRows, paddedSize, 1);
+        Load<T>(from, stride, rows, size, plain, paddedRows, paddedSize, bias, 1);
         for (var r = 0; r < paddedRows; r += 8)
         {
             var target = to + (long)(r / TileColumns) * TileColumns * paddedSize + r % TileColumns;

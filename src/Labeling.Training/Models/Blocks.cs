@@ -33,16 +33,20 @@ sealed class Linear(string name, Tensor weight, Tensor? bias, bool transposed = 
     public LoraLayer? Lora { get; set; }
 
     /// <summary>x·W + b in the number type of x; gradients arrive at the weights in theirs.</summary>
-    public Tensor Apply(Tensor x, Dropout? dropout = null) => Lora is null ? Frozen(x) : Frozen(x) + Lora.Apply(x, dropout);
+    public Tensor Apply(Tensor x, Dropout? dropout = null) => Apply(x, bias, dropout);
+
+    /// <summary>x·W, where whatever follows adds the bias.</summary>
+    public Tensor Product(Tensor x, Dropout? dropout = null) => Apply(x, null, dropout);
+
+    Tensor Apply(Tensor x, Tensor? added, Dropout? dropout)
+    {
+        var own = weight.to_type(x.dtype);
+        var result = Rows(x, transposed ? own.t() : own, added?.to_type(x.dtype));
+        return Lora is null ? result : result + Lora.Apply(x, dropout);
+    }
 
     /// <summary>The weight with the change of an adapter in it.</summary>
     public Tensor Effective() => Lora is null ? weight.alias() : weight + Lora.Change();
-
-    Tensor Frozen(Tensor x)
-    {
-        var own = weight.to_type(x.dtype);
-        return Rows(x, transposed ? own.t() : own, bias?.to_type(x.dtype));
-    }
 
     /// <summary>
     /// x·Wᵀ + b for x of any number of dimensions, calculated in two: given three, libtorch adds the bias in a pass of its own, and takes a product

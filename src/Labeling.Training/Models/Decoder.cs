@@ -1,7 +1,6 @@
 using Labeling.Training.Native;
 using TorchSharp;
 using static TorchSharp.torch;
-using F = TorchSharp.torch.nn.functional;
 
 namespace Labeling.Training.Models;
 
@@ -97,36 +96,35 @@ sealed class Decoder(ModelConfig config, Block[] blocks, Tensor tokenEmbedding)
 
     Tensor Run(Block block, int index, Tensor x, AttentionPlan plan, Rotary.Rotation? rotation, KeyValueCache? cache, Dropout? dropout)
     {
-        Tensor Attending(Tensor input) => Dropped(Attend(block, index, input, plan, rotation, cache, dropout));
-        Tensor Feeding(Tensor input) => Dropped(FeedForward(block, input, dropout));
-        Tensor Dropped(Tensor branch) => dropout is null ? branch : dropout.Residual(branch);
-        if (config.ParallelResidual)
-            return x + Attending(block.AttentionNorm.Apply(x)) + Feeding(block.FeedForwardNorm.Apply(x));
+        Tensor Attended(Tensor input, Tensor residual) => Joined(residual, Attend(block, index, input, plan, rotation, cache, dropout), block.Output.Bias);
+        Tensor Fed(Tensor input, Tensor residual) => Joined(residual, FeedForward(block, input, dropout), block.Down.Bias);
+        Tensor Joined(Tensor residual, Tensor branch, Tensor? bias) => dropout is null
+            ? BiasedRows.Add(residual, branch, bias)
+            : residual + dropout.Residual(BiasedRows.Plus(branch, bias));
+        if (config.ParallelResidual) return Fed(block.FeedForwardNorm.Apply(x), Attended(block.AttentionNorm.Apply(x), x));
         if (!config.PreNorm)
         {
-            x = block.AttentionNorm.Apply(x + Attending(x));
-            return block.FeedForwardNorm.Apply(x + Feeding(x));
+            x = block.AttentionNorm.Apply(Attended(x, x));
+            return block.FeedForwardNorm.Apply(Fed(x, x));
         }
         var normed = block.AttentionNorm.Apply(x);
-        x = (config.NormedResidual ? normed : x) + Attending(normed);
+        x = Attended(normed, config.NormedResidual ? normed : x);
         normed = block.FeedForwardNorm.Apply(x);
-        return (config.NormedResidual ? normed : x) + Feeding(normed);
+        return Fed(normed, config.NormedResidual ? normed : x);
     }
 
+    /// <summary>Without the bias of the last map, like <see cref="FeedForward"/>: it is added with the residual.</summary>
     Tensor Attend(Block block, int index, Tensor x, AttentionPlan plan, Rotary.Rotation? rotation, KeyValueCache? cache, Dropout? dropout)
     {
         if (block is { QueryKeyValue: { } fused, QueryNorm: null, KeyNorm: null } && rotation is null && cache is null && config.ScoreFactor(index) == 1)
-        {
-            // Taken apart inside, so that the gradients of the three meet in one tensor as they are calculated.
-            return block.Output.Apply(Attention.Apply([fused.Apply(x, dropout)], all => Split(all[0]), plan), dropout);
-        }
+            return block.Output.Product(Attention.Apply(fused.Product(x, dropout), fused.Bias, Split, plan), dropout);
         var (query, key, value) = Heads(block, x, dropout);
         if (block.QueryNorm is not null) query = block.QueryNorm.Apply(query);
         if (block.KeyNorm is not null) key = block.KeyNorm.Apply(key);
         if (rotation is not null) (query, key) = (rotation.Apply(query), rotation.Apply(key));
         if (config.ScoreFactor(index) is var factor && factor != 1) query = query * factor;
         if (cache is not null) (key, value) = cache.Append(index, key, value);
-        return block.Output.Apply(Attention.Apply([query, key, value], parts => (parts[0], parts[1], parts[2]), plan), dropout);
+        return block.Output.Product(Attention.Apply(query, key, value, plan), dropout);
     }
 
     /// <summary>Queries, keys and values, each [batch, heads, time, head size].</summary>
@@ -150,17 +148,11 @@ sealed class Decoder(ModelConfig config, Block[] blocks, Tensor tokenEmbedding)
 
     Tensor FeedForward(Block block, Tensor x, Dropout? dropout)
     {
-        if (block.Gate is { } gate) return block.Down.Apply(Activate(gate.Apply(x, dropout)) * block.Up.Apply(x, dropout), dropout);
-        return block.Down.Apply(Activate(block.Up.Apply(x, dropout)), dropout);
+        var wide = block.Gate is { } gate
+            ? BiasedRows.Gate(config.Activation, gate.Apply(x, dropout), block.Up.Apply(x, dropout))
+            : BiasedRows.Activate(config.Activation, block.Up.Product(x, dropout), block.Up.Bias);
+        return block.Down.Product(wide, dropout);
     }
-
-    Tensor Activate(Tensor x) => config.Activation switch
-    {
-        Activation.GeluTanh => F.gelu(x, TorchSharp.Modules.GELU.Approximate.tanh),
-        Activation.Gelu => F.gelu(x),
-        Activation.Relu => F.relu(x),
-        _ => F.silu(x),
-    };
 }
 
 /// <summary>What a forward pass knows about padding and the past, made once for all layers.</summary>

@@ -18,6 +18,12 @@ unsafe interface IFloatFormat
     /// <summary>Writes what <see cref="Load"/> would read in the same order, rounded to the nearest.</summary>
     static abstract void Store(byte* to, Vector512<float> first, Vector512<float> second);
 
+    /// <summary>Place in memory of the i-th of so many numbers as they are read: whole pairs of vectors in the format's order, the rest one by one.</summary>
+    static int PlaceOf<T>(int i, int count) where T : IFloatFormat => i >= count - count % Width ? i : i - i % Width + T.PlaceOf(i % Width);
+
+    /// <summary>Place among the <see cref="Width"/> numbers in memory that the i-th number of the two vectors has.</summary>
+    static abstract int PlaceOf(int i);
+
     /// <summary>One number.</summary>
     static abstract float Read(byte* from);
 
@@ -39,6 +45,8 @@ readonly unsafe struct Float32Format : IFloatFormat
         first.Store((float*)to);
         second.Store((float*)to + 16);
     }
+
+    public static int PlaceOf(int i) => i;
 
     public static float Read(byte* from) => *(float*)from;
 
@@ -62,6 +70,8 @@ readonly unsafe struct BFloat16Format : IFloatFormat
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Store(byte* to, Vector512<float> first, Vector512<float> second) =>
         (Rounded(first.AsUInt32()) >> 16 | Rounded(second.AsUInt32()) & Vector512.Create(Upper)).Store((uint*)to);
+
+    public static int PlaceOf(int i) => i % 16 * 2 + i / 16;
 
     public static float Read(byte* from) => BitConverter.UInt32BitsToSingle((uint)*(ushort*)from << 16);
 

@@ -27,4 +27,22 @@ static class FloatMath
         var scale = (Vector512.ConvertToInt32Native(power) + Vector512.Create(127)) << 23;
         return Vector512.AndNot(p * scale.AsSingle(), Vector512.LessThan(x, Vector512.Create(-87.33f)));
     }
+
+    /// <summary>1 / (1 + e^-x).</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Sigmoid(Vector512<float> x) => Vector512<float>.One / (Vector512<float>.One + Exp(-x));
+
+    /// <summary>(1 + erf(x / √2)) / 2 by formula 7.1.26 of Abramowitz and Stegun (1964); absolute error below 1e-7.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> NormalCdf(Vector512<float> x)
+    {
+        var z = Vector512.Abs(x) * 0.70710678f;
+        var t = Vector512<float>.One / (Vector512<float>.One + z * 0.3275911f);
+        var polynomial = Vector512.Create(1.061405429f) * t + Vector512.Create(-1.453152027f);
+        polynomial = polynomial * t + Vector512.Create(1.421413741f);
+        polynomial = polynomial * t + Vector512.Create(-0.284496736f);
+        polynomial = polynomial * t + Vector512.Create(0.254829592f);
+        var tail = polynomial * t * Exp(-z * z) * 0.5f;
+        return Vector512.ConditionalSelect(Vector512.GreaterThan(x, Vector512<float>.Zero), Vector512<float>.One - tail, tail);
+    }
 }

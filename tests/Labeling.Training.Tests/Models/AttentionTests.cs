@@ -60,7 +60,7 @@ public sealed class AttentionTests
         expected.backward([upstream.to_type(ScalarType.Float64)]);
 
         var own = inputs.Select(t => t.detach().requires_grad_(true)).ToArray();
-        var actual = Attention.Apply(own, t => (t[0], t[1], t[2]), plan);
+        var actual = Attention.Apply(own[0], own[1], own[2], plan);
         AutogradFunction.RunBackward(actual, upstream);
 
         Assert.Equal(type, actual.dtype);
@@ -71,23 +71,39 @@ public sealed class AttentionTests
         Near("gradient of the values", exact[2].grad!, own[2].grad!, tolerance);
     }
 
-    [Fact]
-    public void Queries_keys_and_values_may_lie_in_one_tensor()
+    [Theory]
+    [InlineData(32, ScalarType.Float32)]
+    [InlineData(20, ScalarType.Float32)]
+    [InlineData(64, ScalarType.BFloat16)]
+    [InlineData(20, ScalarType.BFloat16)]
+    public void Queries_keys_and_values_may_lie_in_one_tensor_and_have_biases(int size, ScalarType type)
     {
+        const int Batch = 3, Time = 21, Heads = 2;
         using var scope = NewDisposeScope();
         using var generator = new Generator(2);
-        var plan = AttentionPlan.Make(ModelConfig.GptNeoX(50, 64, 1, 2, 512), zeros(3, 21, ScalarType.Int64), null, null, null, null);
-        var (all, upstream) = (randn([3, 21, 3, 2, 32], generator: generator), randn([3, 21, 64], generator: generator));
-        var apart = all.unbind(2).Select(t => t.transpose(1, 2).detach().clone().requires_grad_(true)).ToArray();
-        var together = all.clone().requires_grad_(true);
+        var plan = AttentionPlan.Make(ModelConfig.GptNeoX(50, Heads * size, 1, Heads, 512), zeros(Batch, Time, ScalarType.Int64), null, null, null, null);
+        var (all, bias) = (randn([Batch, Time, 3 * Heads * size], generator: generator).to_type(type), randn([3 * Heads * size], generator: generator));
+        var upstream = randn([Batch, Time, Heads * size], generator: generator).to_type(type);
+        (Tensor, Tensor, Tensor) Split(Tensor t)
+        {
+            var parts = t.view(t.shape[0], t.shape[1], 3, Heads, size).unbind(2);
+            return (parts[0].transpose(1, 2), parts[1].transpose(1, 2), parts[2].transpose(1, 2));
+        }
+        var (exact, exactBias) = (all.to_type(ScalarType.Float64).requires_grad_(true), bias.to_type(ScalarType.Float64).requires_grad_(true));
+        var (query, key, value) = Split(exact + exactBias);
+        var hidden = ones(Time, Time, ScalarType.Bool).triu(1);
+        var weights = (query.matmul(key.transpose(2, 3)) / Math.Sqrt(size)).masked_fill(hidden, double.NegativeInfinity).softmax(-1);
+        var expected = weights.matmul(value).transpose(1, 2).reshape(Batch, Time, -1);
+        expected.backward([upstream.to_type(ScalarType.Float64)]);
 
-        var expected = Attention.Apply(apart, t => (t[0], t[1], t[2]), plan);
-        AutogradFunction.RunBackward(expected, upstream);
-        var actual = Attention.Apply([together], t => (t[0].select(2, 0).transpose(1, 2), t[0].select(2, 1).transpose(1, 2), t[0].select(2, 2).transpose(1, 2)), plan);
+        var (own, ownBias) = (all.detach().requires_grad_(true), bias.detach().requires_grad_(true));
+        var actual = Attention.Apply(own, ownBias, Split, plan);
         AutogradFunction.RunBackward(actual, upstream);
 
-        Assert.True(expected.Equals(actual));
-        Assert.True(stack(apart.Select(t => t.grad!.transpose(1, 2)), 2).Equals(together.grad!));
+        var tolerance = type == ScalarType.Float32 ? 2e-6 : 0.005;
+        Near("values", expected, actual, tolerance);
+        Near("gradient", exact.grad!, own.grad!, tolerance);
+        Near("gradient of the biases", exactBias.grad!, ownBias.grad!, 2 * tolerance);
     }
 
     [Fact]
@@ -98,7 +114,7 @@ public sealed class AttentionTests
         var keys = ones(1, 1, 4, 32);
         keys[0, 0, 2, 5] = float.NaN;
 
-        var mixed = Attention.Apply([ones(1, 1, 4, 32), keys, ones(1, 1, 4, 32)], t => (t[0], t[1], t[2]), plan);
+        var mixed = Attention.Apply(ones(1, 1, 4, 32), keys, ones(1, 1, 4, 32), plan);
 
         Assert.Equal([false, false, true, true], mixed.isnan().any(2, false).view(-1).data<bool>().ToArray());
     }
