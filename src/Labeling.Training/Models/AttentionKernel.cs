@@ -8,7 +8,7 @@ using Labeling.Training.Native;
 namespace Labeling.Training.Models;
 
 /// <summary>
-/// Causal attention and its gradients for one row's key-value head at a time, with the scores of 32 queries in the processor's cache: they are not kept for the
+/// Causal attention and its gradients for one row's key-value head at a time, with the scores of some queries in the processor's cache: they are not kept for the
 /// backward pass but calculated again from the keys and each query's log of the sum (Dao et al. 2022, arXiv 2205.14135, algorithms 1 and 4; here a
 /// query's scores fit side by side, so its softmax is taken at once). Calculated in float32, whatever the tensors are stored in.
 /// </summary>
@@ -16,6 +16,9 @@ static unsafe class AttentionKernel
 {
     /// <summary>Rows and columns of a product's tile: 16 sums of 16 numbers stay in registers.</summary>
     const int TileRows = 8, TileColumns = 32;
+
+    /// <summary>Vectors that are fetched ahead of the one that is read.</summary>
+    const int Ahead = 8;
 
     /// <summary>Queries whose scores are there together.</summary>
     const int Block = 32;
@@ -117,17 +120,18 @@ static unsafe class AttentionKernel
             for (var from = 0; from < p.Time; from += Block)
             {
                 var rows = Math.Min(Block, p.Time - from);
-                var visible = from + Block;
-                Load<T>(At<T>(inputs.Query, row, head, from), inputs.Query.Time, rows, p.Size, queries, Block, size, bias, p.Scale);
-                Load<T>(At<T>(outputGradient, row, head, from), outputGradient.Time, rows, p.Size, gradients, Block, size, none, 1);
-                Load<T>(At<T>(output, row, head, from), output.Time, rows, p.Size, outputs, Block, size, none, 1);
-                for (var r = 0; r < Block; r++)
+                var tiled = RoundUp(rows, TileRows);
+                Load<T>(At<T>(inputs.Query, row, head, from), inputs.Query.Time, rows, p.Size, queries, tiled, size, bias, p.Scale);
+                Load<T>(At<T>(outputGradient, row, head, from), outputGradient.Time, rows, p.Size, gradients, tiled, size, none, 1);
+                Load<T>(At<T>(output, row, head, from), output.Time, rows, p.Size, outputs, tiled, size, none, 1);
+                for (var r = 0; r < tiled; r++)
                 {
                     logSums[r] = r < rows ? ((float*)p.LogSums)[((long)row * p.Heads + head) * p.Time + from + r] : 0;
                     shares[r] = Dot(gradients + r * size, outputs + r * size, size);
                 }
-                for (var first = 0; first < Block; first += TileRows)
+                for (var first = 0; first < tiled; first += TileRows)
                 {
+                    var visible = Math.Min(time, RoundUp(from + first + TileRows, TileColumns));
                     Scores(queries + first * size, keyColumns, size, weights + first * time, time, visible);
                     Scores(gradients + first * size, valueColumns, size, differences + first * time, time, visible);
                     for (var r = first; r < first + TileRows; r++)
@@ -140,13 +144,13 @@ static unsafe class AttentionKernel
                 }
                 AddRows(outputs, rows, size, p.Scale, sum);
                 for (var r = 0; r < rows; r++) Store<T>(outputs + r * size, p.Scale, At<T>(results.Query, row, head, from + r), p.Size);
-                for (var seen = 0; seen < visible; seen += TileRows)
+                for (var seen = 0; seen < from + tiled; seen += TileRows)
                 {
                     var skipped = Math.Max(0, seen - from);
                     for (var column = 0; column < size; column += TileColumns)
                     {
-                        AddTransposed(weights + skipped * time + seen, time, gradients + skipped * size + column, size, Block - skipped, valueGradients + seen * size + column, size);
-                        AddTransposed(differences + skipped * time + seen, time, queries + skipped * size + column, size, Block - skipped, keyGradients + seen * size + column, size);
+                        AddTransposed(weights + skipped * time + seen, time, gradients + skipped * size + column, size, tiled - skipped, valueGradients + seen * size + column, size);
+                        AddTransposed(differences + skipped * time + seen, time, queries + skipped * size + column, size, tiled - skipped, keyGradients + seen * size + column, size);
                     }
                 }
             }
@@ -267,6 +271,8 @@ static unsafe class AttentionKernel
         var scale = Vector512.Create(factor);
         for (var r = 0; r < rows; r++, from += stride * T.Bytes, to += paddedSize)
         {
+            // Too far apart for the processor to see what comes next.
+            for (var line = 0; line < size * T.Bytes; line += 64) VectorMath.Prefetch(from + Ahead * stride * T.Bytes + line);
             var i = 0;
             for (; i + IFloatFormat.Width <= size; i += IFloatFormat.Width)
             {

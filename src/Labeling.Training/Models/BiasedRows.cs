@@ -13,9 +13,6 @@ namespace Labeling.Training.Models;
 /// </summary>
 static unsafe class BiasedRows
 {
-    /// <summary>Rows whose gradients are summed before the sums are: always as many, so that results do not depend on the threads.</summary>
-    const int RowsOfAPiece = 32;
-
     /// <summary>f(x + bias).</summary>
     /// <param name="activation">f.</param>
     /// <param name="x">[..., columns].</param>
@@ -77,19 +74,19 @@ static unsafe class BiasedRows
             output = empty_like(input);
             var columns = (int)x.shape[^1];
             byte* from = TensorMemory.Pointer(input), to = TensorMemory.Pointer(output);
-            var added = (float*)TensorMemory.Pointer(Arranged<T>(bias, columns));
-            Pieces(input, (row, _) => Map<TActivation, T>(from + row * columns * T.Bytes, added, to + row * columns * T.Bytes, columns));
+            var added = (float*)TensorMemory.Pointer(RowPieces.Arranged<T>(bias, columns));
+            RowPieces.Run(input, (row, _) => Map<TActivation, T>(from + row * columns * T.Bytes, added, to + row * columns * T.Bytes, columns));
         }
         Tensor[] biases = bias is null ? [] : [bias];
         return AutogradFunction.Join([x, .. biases], output, static (saved, gradient) =>
         {
             var (input, columns) = (saved[0], (int)saved[0].shape[^1]);
             var (biased, result, outer) = (saved.Length > 1, empty_like(input), gradient.contiguous());
-            var sums = Sums(input);
+            var sums = RowPieces.Sums(input);
             byte* from = TensorMemory.Pointer(input), to = TensorMemory.Pointer(result), incoming = TensorMemory.Pointer(outer);
-            float* added = (float*)TensorMemory.Pointer(Arranged<T>(biased ? saved[1] : null, columns)), sum = (float*)TensorMemory.Pointer(sums);
-            Pieces(input, (row, piece) => Slope<TActivation, T>(from + row * columns * T.Bytes, added, incoming + row * columns * T.Bytes, to + row * columns * T.Bytes, sum + (long)piece * columns, columns));
-            return biased ? [result, Summed<T>(sums)] : [result];
+            float* added = (float*)TensorMemory.Pointer(RowPieces.Arranged<T>(biased ? saved[1] : null, columns)), sum = (float*)TensorMemory.Pointer(sums);
+            RowPieces.Run(input, (row, piece) => Slope<TActivation, T>(from + row * columns * T.Bytes, added, incoming + row * columns * T.Bytes, to + row * columns * T.Bytes, sum + (long)piece * columns, columns));
+            return biased ? [result, RowPieces.Summed<T>(sums)] : [result];
         }, [input, .. biases]).MoveToOuterDisposeScope();
     }
 
@@ -103,7 +100,7 @@ static unsafe class BiasedRows
             output = empty_like(first);
             var columns = (int)first.shape[^1];
             byte* from = TensorMemory.Pointer(first), factors = TensorMemory.Pointer(second), to = TensorMemory.Pointer(output);
-            Pieces(first, (row, _) => Gate<TActivation, T>(from + row * columns * T.Bytes, factors + row * columns * T.Bytes, to + row * columns * T.Bytes, columns));
+            RowPieces.Run(first, (row, _) => Gate<TActivation, T>(from + row * columns * T.Bytes, factors + row * columns * T.Bytes, to + row * columns * T.Bytes, columns));
         }
         return AutogradFunction.Join([gate, up], output, static (saved, gradient) =>
         {
@@ -111,7 +108,7 @@ static unsafe class BiasedRows
             var (outer, gateGradient, upGradient) = (gradient.contiguous(), empty_like(saved[0]), empty_like(saved[1]));
             byte* from = TensorMemory.Pointer(saved[0]), factors = TensorMemory.Pointer(saved[1]), incoming = TensorMemory.Pointer(outer);
             byte* toGate = TensorMemory.Pointer(gateGradient), toUp = TensorMemory.Pointer(upGradient);
-            Pieces(outer, (row, _) =>
+            RowPieces.Run(outer, (row, _) =>
             {
                 var at = row * columns * T.Bytes;
                 GateSlopes<TActivation, T>(from + at, factors + at, incoming + at, toGate + at, toUp + at, columns);
@@ -129,54 +126,18 @@ static unsafe class BiasedRows
             var (first, second, columns) = (residual.contiguous(), x.contiguous(), (int)x.shape[^1]);
             output = empty_like(second);
             byte* from = TensorMemory.Pointer(first), other = TensorMemory.Pointer(second), to = TensorMemory.Pointer(output);
-            var added = (float*)TensorMemory.Pointer(Arranged<T>(bias, columns));
-            Pieces(second, (row, _) => Add<T>(from + row * columns * T.Bytes, other + row * columns * T.Bytes, added, to + row * columns * T.Bytes, columns));
+            var added = (float*)TensorMemory.Pointer(RowPieces.Arranged<T>(bias, columns));
+            RowPieces.Run(second, (row, _) => Add<T>(from + row * columns * T.Bytes, other + row * columns * T.Bytes, added, to + row * columns * T.Bytes, columns));
         }
         return AutogradFunction.Join([residual, x, bias], output, static (_, gradient) =>
         {
             var outer = gradient.contiguous();
-            var (sums, columns) = (Sums(outer), (int)outer.shape[^1]);
+            var (sums, columns) = (RowPieces.Sums(outer), (int)outer.shape[^1]);
             var from = TensorMemory.Pointer(outer);
             var sum = (float*)TensorMemory.Pointer(sums);
-            Pieces(outer, (row, piece) => AddTo<T>(from + row * columns * T.Bytes, sum + (long)piece * columns, columns));
-            return [outer.alias(), outer.alias(), Summed<T>(sums)];
+            RowPieces.Run(outer, (row, piece) => AddTo<T>(from + row * columns * T.Bytes, sum + (long)piece * columns, columns));
+            return [outer.alias(), outer.alias(), RowPieces.Summed<T>(sums)];
         }).MoveToOuterDisposeScope();
-    }
-
-    /// <summary>Does every row of a contiguous tensor, on several threads.</summary>
-    static void Pieces(Tensor x, Action<long, int> row)
-    {
-        var rows = x.NumberOfElements / Math.Max(1, x.shape[^1]);
-        Workers.Run(PiecesOf(x), piece =>
-        {
-            for (var i = (long)piece * RowsOfAPiece; i < Math.Min(rows, (piece + 1L) * RowsOfAPiece); i++) row(i, piece);
-        });
-    }
-
-    static int PiecesOf(Tensor x) => (int)((x.NumberOfElements / Math.Max(1, x.shape[^1]) + RowsOfAPiece - 1) / RowsOfAPiece);
-
-    /// <summary>A sum per piece and column, in the format's order.</summary>
-    static Tensor Sums(Tensor x) => zeros(PiecesOf(x), x.shape[^1]);
-
-    /// <summary>The pieces' sums together, in the order of the columns.</summary>
-    static Tensor Summed<T>(Tensor sums) where T : IFloatFormat
-    {
-        var total = empty(sums.shape[1]);
-        var from = TensorMemory.Span<float>(sums.sum([0]));
-        var to = TensorMemory.Span<float>(total);
-        for (var i = 0; i < to.Length; i++) to[IFloatFormat.PlaceOf<T>(i, to.Length)] = from[i];
-        return total;
-    }
-
-    /// <summary>A bias in the order in which the format reads columns; zeros for null.</summary>
-    static Tensor Arranged<T>(Tensor? bias, int columns) where T : IFloatFormat
-    {
-        var arranged = zeros(columns);
-        if (bias is null) return arranged;
-        var from = TensorMemory.Span<float>(bias);
-        var to = TensorMemory.Span<float>(arranged);
-        for (var i = 0; i < to.Length; i++) to[i] = from[IFloatFormat.PlaceOf<T>(i, to.Length)];
-        return arranged;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

@@ -71,6 +71,7 @@ sealed class Norm(Tensor weight, Tensor? bias, double epsilon)
 
     public Tensor Apply(Tensor x)
     {
+        if (x.device_type == TorchSharp.DeviceType.CPU && x.dtype is ScalarType.Float32 or ScalarType.BFloat16) return NormRows.Apply(x, weight, bias, epsilon);
         if (bias is not null) return F.layer_norm(x, shape, weight, bias, epsilon);
         var wide = x.to_type(ScalarType.Float32);
         var scale = wide.square().mean([-1], keepdim: true).add_(epsilon).rsqrt_();

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace Labeling.Training.Native;
 
@@ -30,7 +31,16 @@ static class FloatMath
 
     /// <summary>1 / (1 + e^-x).</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> Sigmoid(Vector512<float> x) => Vector512<float>.One / (Vector512<float>.One + Exp(-x));
+    public static Vector512<float> Sigmoid(Vector512<float> x) => Inverse(Vector512<float>.One + Exp(-x));
+
+    /// <summary>1 / x, for x of at least 1, within two units of the last place. A division takes as long as all of <see cref="Exp"/>; an estimate of 14 bits and a step of Newton's method do not.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static Vector512<float> Inverse(Vector512<float> x)
+    {
+        if (!Avx512F.IsSupported) return Vector512<float>.One / x;
+        var estimate = Avx512F.Reciprocal14(x);
+        return Vector512.FusedMultiplyAdd(estimate, Vector512.FusedMultiplyAdd(-x, estimate, Vector512<float>.One), estimate);
+    }
 
     /// <summary>(1 + erf(x / √2)) / 2 by formula 7.1.26 of Abramowitz and Stegun (1964); absolute error below 1e-7.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -23,4 +23,23 @@ public sealed class FloatMathTests
     [InlineData(float.NegativeInfinity, 0f)]
     [InlineData(float.NaN, float.NaN)]
     public void Exponentials_at_the_ends(float x, float expected) => Assert.Equal(expected, FloatMath.Exp(Vector512.Create(x))[0]);
+
+    [Fact]
+    public void Sigmoids_are_within_four_units_of_the_last_place()
+    {
+        for (var x = -87f; x < 88.3f; x += 0.00371f)
+        {
+            var expected = 1 / (1 + Math.Exp(-x));
+            var actual = FloatMath.Sigmoid(Vector512.Create(x))[5];
+            Assert.True(Math.Abs(actual - expected) <= 4.0 * ((double)MathF.BitIncrement((float)expected) - (float)expected), $"the sigmoid of {x} is {expected}, not {actual}");
+        }
+    }
+
+    [Theory]
+    [InlineData(float.NegativeInfinity, 0f)]
+    [InlineData(-1e30f, 0f)]
+    [InlineData(1e30f, 1f)]
+    [InlineData(float.PositiveInfinity, 1f)]
+    [InlineData(float.NaN, float.NaN)]
+    public void Sigmoids_at_the_ends(float x, float expected) => Assert.Equal(expected, FloatMath.Sigmoid(Vector512.Create(x))[0], 1e-30f);
 }
