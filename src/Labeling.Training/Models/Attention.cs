@@ -91,7 +91,7 @@ static class Attention
 
     static AttentionKernel.Mask Hidden(Tensor mask)
     {
-        var (shape, strides) = (mask.shape, mask.stride());
+        var (shape, strides) = (mask.shape, Strides(mask));
         // One mask may serve all rows, or all heads.
         return new(TensorMemory.Address(mask), mask.dtype == ScalarType.Bool, shape[0] == 1 ? 0 : strides[0], shape[1] == 1 ? 0 : strides[1], strides[2]);
     }
@@ -100,7 +100,15 @@ static class Attention
 
     static AttentionKernel.Vectors Vectors(Tensor x)
     {
-        var strides = x.stride();
+        var strides = Strides(x);
         return new(TensorMemory.Address(x), strides[0], strides[1], strides[2]);
+    }
+
+    /// <exception cref="ArgumentException">The last dimension's numbers are apart, which the kernels do not look for.</exception>
+    static long[] Strides(Tensor x)
+    {
+        var strides = x.stride();
+        if (strides[^1] != 1 && x.shape[^1] != 1) throw new ArgumentException($"the numbers of a [{string.Join(", ", x.shape)}] tensor lie {strides[^1]} apart; 1 is needed.", nameof(x));
+        return strides;
     }
 }

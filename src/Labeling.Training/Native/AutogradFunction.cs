@@ -78,6 +78,17 @@ static unsafe partial class AutogradFunction
             failure = null;
             own.Throw();
         }
+        finally
+        {
+            Release();
+        }
+    }
+
+    /// <summary>Releases what the last node returned: libtorch has references of its own once it asks the next.</summary>
+    static void Release()
+    {
+        foreach (var tensor in returned ?? []) tensor?.Dispose();
+        returned = null;
     }
 
     static Node Take()
@@ -134,9 +145,7 @@ static unsafe partial class AutogradFunction
 
         TensorArray Run(nint* gradients, int count)
         {
-            // libtorch has its own references to what the node before this one returned.
-            foreach (var tensor in returned ?? []) tensor?.Dispose();
-            returned = null;
+            AutogradFunction.Release();
             try
             {
                 using var scope = NewDisposeScope();

@@ -6,7 +6,7 @@ namespace Labeling.Training.Native;
 /// <summary>
 /// Keeps glibc's heap fast and small under libtorch's load of large blocks that come and go every step (<see cref="TensorAllocator"/>). Left alone, glibc hands
 /// most of them back to the system at once, and a third of a small model's step goes into the page faults of getting them again. So: keep them, and
-/// return what is free, fragments between blocks of many lengths, whenever the process holds a hundredth more than its steps need.
+/// return what is free, fragments between blocks of many lengths, whenever the process holds more than its steps need.
 /// </summary>
 static partial class NativeHeap
 {
@@ -15,6 +15,9 @@ static partial class NativeHeap
 
     /// <summary>Calls between returns in these first calls: what the process holds so soon after one, it needs; the rest is fragments.</summary>
     const int Soon = 4;
+
+    /// <summary>Calls after a return in which the process grows back to what it needs: the longest batches have come again by then. Fragments take longer.</summary>
+    const int Settling = 32;
 
     /// <summary>.NET would let garbage grow to a share of the processor's cache, tens of megabytes on a server.</summary>
     const long GarbageBytes = 1 << 20;
@@ -31,7 +34,6 @@ static partial class NativeHeap
     static bool active;
     static int calls;
     static int trimmedAt;
-    static int inVain;
     static long needed;
     static long collectedAt;
 
@@ -53,7 +55,7 @@ static partial class NativeHeap
         }
     }
 
-    /// <summary>Gives free memory back when fragments have made the process grow by a hundredth; costs microseconds otherwise. Called once per step.</summary>
+    /// <summary>Gives free memory back when fragments have made the process grow by half a hundredth; costs microseconds otherwise. Called once per step.</summary>
     public static void TrimWhenGrown()
     {
         if (!active) return;
@@ -74,18 +76,13 @@ static partial class NativeHeap
             if (since < Soon) return;
             if (ownsProcess && calls == Soon) GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
         }
-        else if (resident <= needed + (needed / 100))
+        else if (since <= Settling)
         {
+            needed = Math.Max(needed, resident);
             return;
         }
-        else if (since > 1)
+        else if (resident <= needed + (needed / 200))
         {
-            inVain = 0;
-        }
-        else if (++inVain == 2)
-        {
-            // Returned twice, and at once as much again: the steps have come to need more.
-            (needed, inVain) = (resident, 0);
             return;
         }
         _ = MallocTrim(0);
