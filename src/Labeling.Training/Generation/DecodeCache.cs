@@ -128,7 +128,7 @@ sealed unsafe class DecodeCache : IDisposable
             for (var t = 0; t < count; t++) scores[t] += slope * (begin + t - length);
         for (var t = begin; t < from; t++) scores[t - begin] = float.MinValue;
         for (var t = length; t < begin + count; t++) scores[t - begin] = float.MinValue;
-        var sum = VectorMath.Exponentials(scores, count);
+        var sum = VectorMath.Exponentials(scores, count, out _);
         DecodeAttention.Mix(seen, valueStride, length - begin, scores, 1 / sum, size, result, next);
     }
 

@@ -123,11 +123,12 @@ static unsafe class VectorMath
     }
 
     /// <summary>Turns scores into e^(score - largest), in place, and returns their sum. The count is a multiple of 16.</summary>
-    public static float Exponentials(float* scores, int count)
+    public static float Exponentials(float* scores, int count, out float largest)
     {
-        var largest = Vector512.Load(scores);
-        for (var i = 16; i < count; i += 16) largest = Vector512.Max(largest, Vector512.Load(scores + i));
-        var shift = Vector512.Create(Largest(largest));
+        var most = Vector512.Load(scores);
+        for (var i = 16; i < count; i += 16) most = Vector512.Max(most, Vector512.Load(scores + i));
+        largest = Largest(most);
+        var shift = Vector512.Create(largest);
         var sums = Vector512<float>.Zero;
         for (var i = 0; i < count; i += 16)
         {

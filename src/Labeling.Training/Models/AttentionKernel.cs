@@ -1,7 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
-using System.Runtime.Intrinsics.X86;
 using Labeling.Training.Generation;
 using Labeling.Training.Native;
 
@@ -14,8 +13,7 @@ namespace Labeling.Training.Models;
 /// </summary>
 static unsafe class AttentionKernel
 {
-    /// <summary>Rows and columns of a product's tile: 16 sums of 16 numbers stay in registers.</summary>
-    const int TileRows = 8, TileColumns = 32;
+    const int TileRows = TileProduct.Rows, TileColumns = TileProduct.Columns;
 
     /// <summary>Vectors that are fetched ahead of the one that is read.</summary>
     const int Ahead = 8;
@@ -86,11 +84,10 @@ static unsafe class AttentionKernel
                 {
                     var line = scores + r * time;
                     Hide(p, row, head, from + r, line, visible);
-                    var largest = Largest(line, visible);
-                    sums[r] = Exponentials(line, visible, largest);
+                    sums[r] = VectorMath.Exponentials(line, visible, out var largest);
                     if (r < rows) ((float*)p.LogSums)[((long)row * p.Heads + head) * p.Time + from + r] = largest + MathF.Log(sums[r]);
                 }
-                for (var column = 0; column < size; column += TileColumns) Product(scores, time, values + column, size, Math.Min(p.Time, from + TileRows), mixed + column, size);
+                for (var column = 0; column < size; column += TileColumns) TileProduct.Run(scores, time, 1, values + column, size, Math.Min(p.Time, from + TileRows), mixed + column, size);
                 for (var r = 0; r < rows; r++) Store<T>(mixed + r * size, 1 / sums[r], At<T>(output, row, head, from + r), p.Size);
             }
         }
@@ -140,7 +137,7 @@ static unsafe class AttentionKernel
                         Differentiate(weights + r * time, differences + r * time, visible, logSums[r], shares[r]);
                     }
                     for (var column = 0; column < size; column += TileColumns)
-                        Product(differences + first * time, time, keys + column, size, Math.Min(p.Time, from + first + TileRows), outputs + first * size + column, size);
+                        TileProduct.Run(differences + first * time, time, 1, keys + column, size, Math.Min(p.Time, from + first + TileRows), outputs + first * size + column, size);
                 }
                 AddRows(outputs, rows, size, p.Scale, sum);
                 for (var r = 0; r < rows; r++) Store<T>(outputs + r * size, p.Scale, At<T>(results.Query, row, head, from + r), p.Size);
@@ -149,8 +146,8 @@ static unsafe class AttentionKernel
                     var skipped = Math.Max(0, seen - from);
                     for (var column = 0; column < size; column += TileColumns)
                     {
-                        AddTransposed(weights + skipped * time + seen, time, gradients + skipped * size + column, size, tiled - skipped, valueGradients + seen * size + column, size);
-                        AddTransposed(differences + skipped * time + seen, time, queries + skipped * size + column, size, tiled - skipped, keyGradients + seen * size + column, size);
+                        TileProduct.Run(weights + skipped * time + seen, 1, time, gradients + skipped * size + column, size, tiled - skipped, valueGradients + seen * size + column, size, add: true);
+                        TileProduct.Run(differences + skipped * time + seen, 1, time, queries + skipped * size + column, size, tiled - skipped, keyGradients + seen * size + column, size, add: true);
                     }
                 }
             }
@@ -184,7 +181,7 @@ static unsafe class AttentionKernel
     /// <param name="count">Keys, a multiple of 32.</param>
     static void Scores(float* queries, float* columns, int size, float* scores, int stride, int count)
     {
-        for (var key = 0; key < count; key += TileColumns) Product(queries, size, columns + (long)key * size, TileColumns, size, scores + key, stride);
+        for (var key = 0; key < count; key += TileColumns) TileProduct.Run(queries, size, 1, columns + (long)key * size, TileColumns, size, scores + key, stride);
     }
 
     /// <summary>Gives hidden keys the score -∞: those behind the query, and those the mask hides.</summary>
@@ -194,7 +191,7 @@ static unsafe class AttentionKernel
         if (p.Mask.Start == 0 || query >= p.Time) return;
         var at = row * p.Mask.Batch + head * p.Mask.Head + query * p.Mask.Query;
         if (p.Mask.Bytes) HideUnseen((byte*)p.Mask.Start + at, scores, query + 1);
-        else AddBias((float*)p.Mask.Start + at, scores, query + 1);
+        else VectorMath.Add(scores, (float*)p.Mask.Start + at, query + 1);
     }
 
     static void HideUnseen(byte* seen, float* scores, int count)
@@ -211,35 +208,6 @@ static unsafe class AttentionKernel
         {
             if (seen[i] == 0) scores[i] = float.NegativeInfinity;
         }
-    }
-
-    static void AddBias(float* bias, float* scores, int count)
-    {
-        var i = 0;
-        for (; i + 16 <= count; i += 16) (Vector512.Load(scores + i) + Vector512.Load(bias + i)).Store(scores + i);
-        for (; i < count; i++) scores[i] += bias[i];
-    }
-
-    static float Largest(float* x, int count)
-    {
-        var largest = Vector512.Load(x);
-        for (var i = 16; i < count; i += 16) largest = Vector512.Max(largest, Vector512.Load(x + i));
-        return VectorMath.Largest(largest);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    static float Exponentials(float* x, int count, float largest)
-    {
-        var (shift, a, b) = (Vector512.Create(largest), Vector512<float>.Zero, Vector512<float>.Zero);
-        for (var i = 0; i < count; i += 32)
-        {
-            var (first, second) = (FloatMath.Exp(Vector512.Load(x + i) - shift), FloatMath.Exp(Vector512.Load(x + i + 16) - shift));
-            first.Store(x + i);
-            second.Store(x + i + 16);
-            a += first;
-            b += second;
-        }
-        return Vector512.Sum(a + b);
     }
 
     /// <summary>Turns scores into weights, and the weights' gradients into those of the scores: w·(g - Σ w·g), where the sum is also the output's product with its gradient.</summary>
@@ -331,131 +299,8 @@ static unsafe class AttentionKernel
         for (var r = 0; r < paddedRows; r += 8)
         {
             var target = to + (long)(r / TileColumns) * TileColumns * paddedSize + r % TileColumns;
-            for (var i = 0; i < paddedSize; i += 8) Transpose(plain + (long)r * paddedSize + i, paddedSize, target + i * TileColumns, TileColumns);
+            for (var i = 0; i < paddedSize; i += 8) TileProduct.Transpose(plain + (long)r * paddedSize + i, paddedSize, target + i * TileColumns, TileColumns);
         }
-    }
-
-    /// <summary>Eight rows of eight numbers become eight columns.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    static void Transpose(float* from, int fromStride, float* to, int toStride)
-    {
-        var (a, b) = Pairs(from, from + fromStride, from + 2 * fromStride, from + 3 * fromStride);
-        from += 4 * fromStride;
-        var (c, d) = Pairs(from, from + fromStride, from + 2 * fromStride, from + 3 * fromStride);
-        Halves(a.First, c.First, to, toStride);
-        Halves(a.Second, c.Second, to + toStride, toStride);
-        Halves(b.First, d.First, to + 2 * toStride, toStride);
-        Halves(b.Second, d.Second, to + 3 * toStride, toStride);
-
-        // Of four rows: columns 0 and 4, 1 and 5, 2 and 6, 3 and 7.
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        static ((Vector256<float> First, Vector256<float> Second), (Vector256<float> First, Vector256<float> Second)) Pairs(float* w, float* x, float* y, float* z)
-        {
-            var (r0, r1, r2, r3) = (Vector256.Load(w), Vector256.Load(x), Vector256.Load(y), Vector256.Load(z));
-            var (low, lower, high, higher) = (Avx.UnpackLow(r0, r1), Avx.UnpackLow(r2, r3), Avx.UnpackHigh(r0, r1), Avx.UnpackHigh(r2, r3));
-            return ((Avx.Shuffle(low, lower, 0x44), Avx.Shuffle(low, lower, 0xEE)), (Avx.Shuffle(high, higher, 0x44), Avx.Shuffle(high, higher, 0xEE)));
-        }
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        static void Halves(Vector256<float> upper, Vector256<float> lower, float* to, int stride)
-        {
-            Avx.Permute2x128(upper, lower, 0x20).Store(to);
-            Avx.Permute2x128(upper, lower, 0x31).Store(to + 4 * stride);
-        }
-    }
-
-    /// <summary>Eight rows times 32 columns.</summary>
-    /// <param name="x">[8, count].</param>
-    /// <param name="stride">Distance of two rows of x.</param>
-    /// <param name="columns">[count, 32].</param>
-    /// <param name="step">Distance of two rows of the columns.</param>
-    /// <param name="count">Length of the sums.</param>
-    /// <param name="to">[8, 32].</param>
-    /// <param name="toStride">Distance of two rows of the result.</param>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    static void Product(float* x, nint stride, float* columns, nint step, nint count, float* to, nint toStride)
-    {
-        Vector512<float> a0 = default, a1 = default, b0 = default, b1 = default, c0 = default, c1 = default, d0 = default, d1 = default;
-        Vector512<float> e0 = default, e1 = default, f0 = default, f1 = default, g0 = default, g1 = default, h0 = default, h1 = default;
-        float* xb = x + stride, xc = xb + stride, xd = xc + stride, xe = xd + stride, xf = xe + stride, xg = xf + stride, xh = xg + stride;
-        for (nint k = 0; k < count; k++)
-        {
-            var (w0, w1) = (Vector512.Load(columns), Vector512.Load(columns + 16));
-            columns += step;
-            Add(x + k, w0, w1, ref a0, ref a1);
-            Add(xb + k, w0, w1, ref b0, ref b1);
-            Add(xc + k, w0, w1, ref c0, ref c1);
-            Add(xd + k, w0, w1, ref d0, ref d1);
-            Add(xe + k, w0, w1, ref e0, ref e1);
-            Add(xf + k, w0, w1, ref f0, ref f1);
-            Add(xg + k, w0, w1, ref g0, ref g1);
-            Add(xh + k, w0, w1, ref h0, ref h1);
-        }
-        Put(to, a0, a1);
-        Put(to += toStride, b0, b1);
-        Put(to += toStride, c0, c1);
-        Put(to += toStride, d0, d1);
-        Put(to += toStride, e0, e1);
-        Put(to += toStride, f0, f1);
-        Put(to += toStride, g0, g1);
-        Put(to += toStride, h0, h1);
-
-        static void Put(float* to, Vector512<float> first, Vector512<float> second)
-        {
-            first.Store(to);
-            second.Store(to + 16);
-        }
-    }
-
-    /// <summary>Adds the product of eight columns, as rows, and 32 columns.</summary>
-    /// <param name="x">[count, 8].</param>
-    /// <param name="stride">Distance of two rows of x.</param>
-    /// <param name="columns">[count, 32].</param>
-    /// <param name="step">Distance of two rows of the columns.</param>
-    /// <param name="count">Length of the sums.</param>
-    /// <param name="to">[8, 32]; added to.</param>
-    /// <param name="toStride">Distance of two rows of the result.</param>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    static void AddTransposed(float* x, nint stride, float* columns, nint step, nint count, float* to, nint toStride)
-    {
-        Vector512<float> a0 = default, a1 = default, b0 = default, b1 = default, c0 = default, c1 = default, d0 = default, d1 = default;
-        Vector512<float> e0 = default, e1 = default, f0 = default, f1 = default, g0 = default, g1 = default, h0 = default, h1 = default;
-        for (; count > 0; count--)
-        {
-            var (w0, w1) = (Vector512.Load(columns), Vector512.Load(columns + 16));
-            columns += step;
-            Add(x, w0, w1, ref a0, ref a1);
-            Add(x + 1, w0, w1, ref b0, ref b1);
-            Add(x + 2, w0, w1, ref c0, ref c1);
-            Add(x + 3, w0, w1, ref d0, ref d1);
-            Add(x + 4, w0, w1, ref e0, ref e1);
-            Add(x + 5, w0, w1, ref f0, ref f1);
-            Add(x + 6, w0, w1, ref g0, ref g1);
-            Add(x + 7, w0, w1, ref h0, ref h1);
-            x += stride;
-        }
-        Put(to, a0, a1);
-        Put(to += toStride, b0, b1);
-        Put(to += toStride, c0, c1);
-        Put(to += toStride, d0, d1);
-        Put(to += toStride, e0, e1);
-        Put(to += toStride, f0, f1);
-        Put(to += toStride, g0, g1);
-        Put(to += toStride, h0, h1);
-
-        static void Put(float* to, Vector512<float> first, Vector512<float> second)
-        {
-            (Vector512.Load(to) + first).Store(to);
-            (Vector512.Load(to + 16) + second).Store(to + 16);
-        }
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    static void Add(float* x, Vector512<float> w0, Vector512<float> w1, ref Vector512<float> s0, ref Vector512<float> s1)
-    {
-        var v = VectorMath.Broadcast(x);
-        s0 = Vector512.FusedMultiplyAdd(v, w0, s0);
-        s1 = Vector512.FusedMultiplyAdd(v, w1, s1);
     }
 
     /// <summary>Memory of a thread's own, kept for its next use.</summary>
