@@ -33,47 +33,57 @@ static unsafe class LinearKernels
     /// <param name="stride">Distance of two rows.</param>
     /// <param name="rows">Rows there are.</param>
     /// <param name="tile">Results, [6, 64].</param>
+    /// <param name="resume">Whether the sums go on from what the results hold; else they begin at 0.</param>
     /// <param name="next">What to prefetch meanwhile: six rows one line per input, fewer rows as much as they read, or nothing from null.</param>
     /// <param name="step">Distance of six rows' lines, in bytes.</param>
-    public static int Multiply<T>(byte* weights, int inputs, float* x, int stride, int rows, float* tile, byte* next, int step) where T : IStored =>
-        Vector512.IsHardwareAccelerated ? Wide<T>(weights, inputs, x, stride, rows, tile, next, step) : Narrow<T>(weights, inputs, x, stride, rows, tile);
+    public static int Multiply<T>(byte* weights, int inputs, float* x, int stride, int rows, float* tile, bool resume, byte* next, int step) where T : IStored =>
+        Vector512.IsHardwareAccelerated ? Wide<T>(weights, inputs, x, stride, rows, tile, resume, next, step) : Narrow<T>(weights, inputs, x, stride, rows, tile, resume);
 
-    public static int Wide<T>(byte* weights, int inputs, float* x, int stride, int rows, float* tile, byte* next = null, int step = 0) where T : IStored
+    public static int Wide<T>(byte* weights, int inputs, float* x, int stride, int rows, float* tile, bool resume = false, byte* next = null, int step = 0) where T : IStored
     {
         if (rows >= 6)
         {
-            Six<T>(weights, inputs, x, stride, tile, next, step);
+            Six<T>(weights, inputs, x, stride, tile, resume, next, step);
             return 6;
         }
         if (rows >= 2)
         {
             // One more than there are costs less than another pass over the weights.
-            Three<T>(weights, inputs, x, rows == 2 ? 0 : stride, x + stride, tile, next);
+            Three<T>(weights, inputs, x, rows == 2 ? 0 : stride, x + stride, tile, resume, next);
             return Math.Min(rows, 3);
         }
-        One<T>(weights, inputs, x, tile, next);
+        One<T>(weights, inputs, x, tile, resume, next);
         return 1;
     }
 
-    public static int Narrow<T>(byte* weights, int inputs, float* x, int stride, int rows, float* tile) where T : IStored
+    public static int Narrow<T>(byte* weights, int inputs, float* x, int stride, int rows, float* tile, bool resume = false) where T : IStored
     {
         var count = Math.Min(rows, 4);
         for (var pass = 0; pass < 4; pass++)
         {
             var start = pass / 2 * 32 + pass % 2 * 8;
-            if (count == 4) FourNarrow<T>(weights, inputs, x, stride, start, tile);
+            if (count == 4) FourNarrow<T>(weights, inputs, x, stride, start, tile, resume);
             else
-                for (var r = 0; r < count; r++) OneNarrow<T>(weights, inputs, x + r * stride, start, tile + r * PackedLinear.Panel);
+                for (var r = 0; r < count; r++) OneNarrow<T>(weights, inputs, x + r * stride, start, tile + r * PackedLinear.Panel, resume);
         }
         return count;
     }
 
-    static void Six<T>(byte* w, int inputs, float* x0, int stride, float* tile, byte* next, int step) where T : IStored
+    static void Six<T>(byte* w, int inputs, float* x0, int stride, float* tile, bool resume, byte* next, int step) where T : IStored
     {
         float* x1 = x0 + stride, x2 = x1 + stride, x3 = x2 + stride, x4 = x3 + stride, x5 = x4 + stride;
         Vector512<float> a0 = default, a1 = default, a2 = default, a3 = default, b0 = default, b1 = default, b2 = default, b3 = default;
         Vector512<float> c0 = default, c1 = default, c2 = default, c3 = default, d0 = default, d1 = default, d2 = default, d3 = default;
         Vector512<float> e0 = default, e1 = default, e2 = default, e3 = default, f0 = default, f1 = default, f2 = default, f3 = default;
+        if (resume)
+        {
+            Load(tile, out a0, out a1, out a2, out a3);
+            Load(tile + 64, out b0, out b1, out b2, out b3);
+            Load(tile + 128, out c0, out c1, out c2, out c3);
+            Load(tile + 192, out d0, out d1, out d2, out d3);
+            Load(tile + 256, out e0, out e1, out e2, out e3);
+            Load(tile + 320, out f0, out f1, out f2, out f3);
+        }
         for (var k = 0; k < inputs; k++)
         {
             T.Load(w, out var w0, out var w1, out var w2, out var w3);
@@ -95,11 +105,17 @@ static unsafe class LinearKernels
         Store(tile + 320, f0, f1, f2, f3);
     }
 
-    static void Three<T>(byte* w, int inputs, float* x0, int third, float* x1, float* tile, byte* next) where T : IStored
+    static void Three<T>(byte* w, int inputs, float* x0, int third, float* x1, float* tile, bool resume, byte* next) where T : IStored
     {
         var x2 = x1 + third;
         Vector512<float> a0 = default, a1 = default, a2 = default, a3 = default, b0 = default, b1 = default, b2 = default, b3 = default;
         Vector512<float> c0 = default, c1 = default, c2 = default, c3 = default;
+        if (resume)
+        {
+            Load(tile, out a0, out a1, out a2, out a3);
+            Load(tile + 64, out b0, out b1, out b2, out b3);
+            Load(tile + 128, out c0, out c1, out c2, out c3);
+        }
         for (var k = 0; k < inputs; k++)
         {
             T.Load(w, out var w0, out var w1, out var w2, out var w3);
@@ -114,9 +130,10 @@ static unsafe class LinearKernels
         Store(tile + 128, c0, c1, c2, c3);
     }
 
-    static void One<T>(byte* w, int inputs, float* x, float* tile, byte* next) where T : IStored
+    static void One<T>(byte* w, int inputs, float* x, float* tile, bool resume, byte* next) where T : IStored
     {
         Vector512<float> a0 = default, a1 = default, a2 = default, a3 = default;
+        if (resume) Load(tile, out a0, out a1, out a2, out a3);
         for (var k = 0; k < inputs; k++)
         {
             T.Load(w, out var w0, out var w1, out var w2, out var w3);
@@ -127,10 +144,17 @@ static unsafe class LinearKernels
         Store(tile, a0, a1, a2, a3);
     }
 
-    static void FourNarrow<T>(byte* w, int inputs, float* x0, int stride, int start, float* tile) where T : IStored
+    static void FourNarrow<T>(byte* w, int inputs, float* x0, int stride, int start, float* tile, bool resume) where T : IStored
     {
         float* x1 = x0 + stride, x2 = x1 + stride, x3 = x2 + stride;
         Vector256<float> a0 = default, a1 = default, b0 = default, b1 = default, c0 = default, c1 = default, d0 = default, d1 = default;
+        if (resume)
+        {
+            Load(tile + start, out a0, out a1);
+            Load(tile + start + 64, out b0, out b1);
+            Load(tile + start + 128, out c0, out c1);
+            Load(tile + start + 192, out d0, out d1);
+        }
         for (var k = 0; k < inputs; k++)
         {
             T.Load(w, start, out var w0, out var w1);
@@ -146,9 +170,10 @@ static unsafe class LinearKernels
         Store(tile + start + 192, d0, d1);
     }
 
-    static void OneNarrow<T>(byte* w, int inputs, float* x, int start, float* tile) where T : IStored
+    static void OneNarrow<T>(byte* w, int inputs, float* x, int start, float* tile, bool resume) where T : IStored
     {
         Vector256<float> a0 = default, a1 = default;
+        if (resume) Load(tile + start, out a0, out a1);
         for (var k = 0; k < inputs; k++)
         {
             T.Load(w, start, out var w0, out var w1);
@@ -190,6 +215,11 @@ static unsafe class LinearKernels
         s0 = Vector256.FusedMultiplyAdd(v, w0, s0);
         s1 = Vector256.FusedMultiplyAdd(v, w1, s1);
     }
+
+    static void Load(float* from, out Vector512<float> a, out Vector512<float> b, out Vector512<float> c, out Vector512<float> d) =>
+        (a, b, c, d) = (Vector512.Load(from), Vector512.Load(from + 16), Vector512.Load(from + 32), Vector512.Load(from + 48));
+
+    static void Load(float* from, out Vector256<float> a, out Vector256<float> b) => (a, b) = (Vector256.Load(from), Vector256.Load(from + 16));
 
     static void Store(float* to, Vector512<float> a, Vector512<float> b, Vector512<float> c, Vector512<float> d)
     {

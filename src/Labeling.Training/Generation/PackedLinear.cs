@@ -26,6 +26,12 @@ sealed unsafe class PackedLinear : IDisposable
     // Bytes between what is read and what is prefetched. Twice and half as much measured the same.
     const int Ahead = 8192;
 
+    // Rows whose sums are kept apart before they go to their place.
+    const int AtOnce = 96;
+
+    // Bytes of a panel that many rows meet one after the other: half of a core's nearest cache, or three quarters where that is small.
+    const int Piece = 24 << 10;
+
     readonly Tensor memory;
     readonly float[] bias;
     readonly bool half;
@@ -131,19 +137,16 @@ sealed unsafe class PackedLinear : IDisposable
         });
     }
 
+    [SkipLocalsInit]
     void Columns<T>(int panel, float* x, int xStride, int rows, float* y, Activation? activation, bool add) where T : IStored
     {
-        var weights = TensorMemory.Pointer(memory) + (long)panel * Inputs * T.RowBytes;
-        var tile = stackalloc float[LinearKernels.MaxRows * Panel];
-        // While all rows meet a panel the next one comes from the memory. Few rows wait for it, and the processor's own reading ahead begins anew with every page.
-        var step = Math.Min(64, T.RowBytes / Math.Max(1, rows / LinearKernels.MaxRows));
-        var large = (long)Inputs * Stride * T.RowBytes > Panel * Large;
-        fixed (float* b = &bias[panel * Panel])
+        var tile = stackalloc float[(AtOnce + LinearKernels.MaxRows) * Panel];
+        for (var from = 0; from < rows; from += AtOnce)
         {
-            for (var row = 0; row < rows;)
+            var count = Math.Min(AtOnce, rows - from);
+            Multiply<T>(panel, x + (long)from * xStride, xStride, count, tile);
+            fixed (float* b = &bias[panel * Panel])
             {
-                var next = rows - row >= LinearKernels.MaxRows ? weights + (long)Inputs * (T.RowBytes + row / LinearKernels.MaxRows * step) : large ? weights + Ahead : null;
-                var count = LinearKernels.Multiply<T>(weights, Inputs, x + (long)row * xStride, xStride, rows - row, tile, next, step);
                 if (activation is { } function)
                 {
                     for (var i = 0; i < count * Panel; i += 16) (Vector512.Load(tile + i) + Vector512.Load(b + i % Panel)).Store(tile + i);
@@ -151,7 +154,7 @@ sealed unsafe class PackedLinear : IDisposable
                 }
                 for (var r = 0; r < count; r++)
                 {
-                    var target = y + (long)(row + r) * Stride + panel * Panel;
+                    var target = y + (long)(from + r) * Stride + panel * Panel;
                     for (var i = 0; i < Panel; i += 16)
                     {
                         var value = Vector512.Load(tile + r * Panel + i);
@@ -159,7 +162,32 @@ sealed unsafe class PackedLinear : IDisposable
                         (add ? Vector512.Load(target + i) + value : value).Store(target + i);
                     }
                 }
-                row += count;
+            }
+        }
+    }
+
+    /// <summary>Products of some rows with one panel, [rows, 64].</summary>
+    void Multiply<T>(int panel, float* x, int xStride, int rows, float* tile) where T : IStored
+    {
+        var weights = TensorMemory.Pointer(memory) + (long)panel * Inputs * T.RowBytes;
+        if (rows < LinearKernels.MaxRows)
+        {
+            // Few rows wait for the memory, and the processor's own reading ahead begins anew with every page.
+            var next = (long)Inputs * Stride * T.RowBytes > Panel * Large ? weights + Ahead : null;
+            for (var row = 0; row < rows;)
+                row += LinearKernels.Multiply<T>(weights, Inputs, x + (long)row * xStride, xStride, rows - row, tile + row * Panel, false, next, 0);
+            return;
+        }
+        // All rows meet a piece of the panel while it is in the nearest cache, and the next piece comes from the memory meanwhile.
+        var length = Piece / T.RowBytes;
+        var step = Math.Min(64, T.RowBytes / (rows / LinearKernels.MaxRows));
+        for (var k = 0; k < Inputs; k += length, weights += Piece)
+        {
+            var inputs = Math.Min(length, Inputs - k);
+            for (var row = 0; row < rows;)
+            {
+                var next = rows - row >= LinearKernels.MaxRows ? weights + (long)inputs * (T.RowBytes + row / LinearKernels.MaxRows * step) : null;
+                row += LinearKernels.Multiply<T>(weights, inputs, x + (long)row * xStride + k, xStride, rows - row, tile + row * Panel, k > 0, next, step);
             }
         }
     }

@@ -43,6 +43,7 @@ public sealed unsafe class PackedLinearTests : IDisposable
     [InlineData(8)]
     [InlineData(32)]
     [InlineData(67)]
+    [InlineData(200)]
     public void Equals_libtorchs_linear(int rows)
     {
         foreach (var (inputs, outputs) in new[] { (1, 1), (24, 40), (128, 64), (130, 385), (768, 3072) })
@@ -70,10 +71,10 @@ public sealed unsafe class PackedLinearTests : IDisposable
     }
 
     [Fact]
-    public void Rows_do_not_depend_on_each_other_and_short_vectors_give_the_same_bits()
+    public void Rows_do_not_depend_on_each_other_and_short_vectors_and_pieces_give_the_same_bits()
     {
         var (weight, x) = (Random(64, 100).t().contiguous(), Random(7, 100));
-        float[] Kernel<T>(Tensor weights, bool wide) where T : IStored
+        float[] Kernel<T>(Tensor weights, bool wide, int first = 100) where T : IStored
         {
             var tile = new float[LinearKernels.MaxRows * 64];
             var all = new List<float>();
@@ -81,8 +82,14 @@ public sealed unsafe class PackedLinearTests : IDisposable
             {
                 fixed (float* t = tile)
                 {
-                    var w = TensorMemory.Pointer(weights);
-                    var count = wide ? LinearKernels.Wide<T>(w, 100, Pointer(x) + row * 100, 100, 7 - row, t) : LinearKernels.Narrow<T>(w, 100, Pointer(x) + row * 100, 100, 7 - row, t);
+                    var count = 0;
+                    foreach (var (from, inputs) in new[] { (0, first), (first, 100 - first) }.Where(piece => piece.Item2 > 0))
+                    {
+                        var (w, at) = ((nint)TensorMemory.Pointer(weights) + from * T.RowBytes, (nint)(Pointer(x) + row * 100 + from));
+                        count = wide
+                            ? LinearKernels.Wide<T>((byte*)w, inputs, (float*)at, 100, 7 - row, t, from > 0)
+                            : LinearKernels.Narrow<T>((byte*)w, inputs, (float*)at, 100, 7 - row, t, from > 0);
+                    }
                     all.AddRange(tile.Take(count * 64));
                     row += count;
                 }
@@ -91,6 +98,8 @@ public sealed unsafe class PackedLinearTests : IDisposable
         }
         var wide = Kernel<Float32Row>(weight, wide: true);
         Assert.Equal(wide, Kernel<Float32Row>(weight, wide: false));
+        Assert.Equal(wide, Kernel<Float32Row>(weight, wide: true, first: 60));
+        Assert.Equal(wide, Kernel<Float32Row>(weight, wide: false, first: 60));
         var half = randint(0, 20000, [100, 64], ScalarType.Int16);
         Assert.Equal(Kernel<BFloat16Row>(half, wide: true), Kernel<BFloat16Row>(half, wide: false));
         using var packed = PackedLinear.Pack(new Linear("m", weight, zeros(64), transposed: true));
