@@ -91,7 +91,14 @@ internal static class Machine
     public static double Best(int times, Action action) => Times(times, action).Min();
 
     /// <summary>The median of several times, in milliseconds.</summary>
-    public static double Median(int times, Action action) => Times(times, action).Order().ElementAt(times / 2);
+    public static double Median(int times, Action action) => Median(Times(times, action));
+
+    /// <summary>The middle one, the upper of two.</summary>
+    public static double Median(IEnumerable<double> values)
+    {
+        var ordered = values.Order().ToList();
+        return ordered[ordered.Count / 2];
+    }
 
     private static List<double> Times(int times, Action action)
     {

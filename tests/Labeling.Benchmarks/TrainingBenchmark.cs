@@ -6,7 +6,8 @@ namespace Labeling.Benchmarks;
 
 /// <summary>
 /// One supervised step (forward, backward, clipped AdamW); efficiency is 6·N·tokens / time over the matmul limit of the same number
-/// type. float32 and bfloat16 take turns; after every step the limit is measured for as long as it took, and of both the best counts.
+/// type. The limit is measured before and after every step, together for twice as long as it takes, because a shared machine's speed changes within seconds:
+/// only what stands side by side can be compared. float32 and bfloat16 take turns. Medians of all steps.
 /// </summary>
 internal static class TrainingBenchmark
 {
@@ -14,8 +15,8 @@ internal static class TrainingBenchmark
     [
         ("starter 4x128, B64 T48", 512, 128, 4, 64, 48, 8),
         ("small 6x256, B16 T128", 4096, 256, 6, 16, 128, 4),
-        ("middle 12x512, B8 T256", 8192, 512, 12, 8, 256, 3),
-        ("GPT-2 12x768, B4 T64", 50257, 768, 12, 4, 64, 3),
+        ("middle 12x512, B8 T256", 8192, 512, 12, 8, 256, 4),
+        ("GPT-2 12x768, B4 T64", 50257, 768, 12, 4, 64, 4),
     ];
 
     public static IEnumerable<Measurement> Run(string only)
@@ -24,30 +25,34 @@ internal static class TrainingBenchmark
         {
             using var training = new TrainingStep(vocabulary, hidden, layers, batch, time);
             var model = training.Model;
-            var best = new Dictionary<ScalarType, (double Milliseconds, double Limit)>();
+            var steps = new Dictionary<ScalarType, List<(double Milliseconds, double Limit)>> { [ScalarType.Float32] = [], [ScalarType.BFloat16] = [] };
             for (var turn = 0; turn <= turns; turn++)
             {
-                foreach (var type in new[] { ScalarType.Float32, ScalarType.BFloat16 })
+                foreach (var (type, seen) in steps)
                 {
                     model.ComputeType = type;
                     // The first turn compiles and allocates.
-                    for (var i = 0; i < (turn == 0 ? 2 : 4); i++)
+                    if (turn == 0) training.Run();
+                    var milliseconds = Machine.Best(1, () => training.Run());
+                    if (turn == 0) continue;
+                    var before = Machine.MatmulGflopsFor(milliseconds, type);
+                    for (var i = 0; i < 4; i++)
                     {
-                        var milliseconds = Machine.Best(1, () => training.Run());
-                        if (turn == 0) continue;
-                        var limit = Machine.MatmulGflopsFor(milliseconds, type);
-                        var before = best.GetValueOrDefault(type, (double.PositiveInfinity, 0));
-                        best[type] = (Math.Min(milliseconds, before.Item1), Math.Max(limit, before.Item2));
+                        milliseconds = Machine.Best(1, () => training.Run());
+                        var after = Machine.MatmulGflopsFor(milliseconds, type);
+                        seen.Add((milliseconds, (before + after) / 2));
+                        before = after;
                     }
                 }
             }
-            foreach (var (type, (milliseconds, limit)) in best)
+            foreach (var (type, seen) in steps)
             {
-                var gflops = 6.0 * model.ParameterCount * batch * time / milliseconds / 1e6;
-                yield return new($"{name}, {type}", milliseconds, batch * time / milliseconds * 1000, "tokens/s", gflops / limit, $"matmul {limit:0} GFLOP/s");
+                var (milliseconds, limit) = (Machine.Median(seen.Select(s => s.Milliseconds)), Machine.Median(seen.Select(s => s.Limit)));
+                var efficiency = Machine.Median(seen.Select(s => 6.0 * model.ParameterCount * batch * time / s.Milliseconds / 1e6 / s.Limit));
+                yield return new($"{name}, {type}", milliseconds, batch * time / milliseconds * 1000, "tokens/s", efficiency, $"matmul {limit:0} GFLOP/s");
             }
-            var speedUp = best[ScalarType.Float32].Milliseconds / best[ScalarType.BFloat16].Milliseconds;
-            yield return new($"{name}, BFloat16 against Float32", best[ScalarType.BFloat16].Milliseconds, speedUp, "times as fast");
+            var (single, half) = (Machine.Median(steps[ScalarType.Float32].Select(s => s.Milliseconds)), Machine.Median(steps[ScalarType.BFloat16].Select(s => s.Milliseconds)));
+            yield return new($"{name}, BFloat16 against Float32", half, single / half, "times as fast");
             yield return OptimizerStep(name, model, training.Optimizer);
         }
     }
