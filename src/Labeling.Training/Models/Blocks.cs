@@ -40,9 +40,14 @@ sealed class Linear(string name, Tensor weight, Tensor? bias, bool transposed = 
 
     Tensor Apply(Tensor x, Tensor? added, Dropout? dropout)
     {
-        var own = weight.to_type(x.dtype);
-        var result = Rows(x, transposed ? own.t() : own, added?.to_type(x.dtype));
+        var result = HalfProduct.Serves(x) ? BiasedRows.Plus(HalfProduct.Apply(x, weight, transposed), added) : Whole(x, added);
         return Lora is null ? result : result + Lora.Apply(x, dropout);
+    }
+
+    Tensor Whole(Tensor x, Tensor? added)
+    {
+        var own = weight.to_type(x.dtype);
+        return Rows(x, transposed ? own.t() : own, added?.to_type(x.dtype));
     }
 
     /// <summary>The weight with the change of an adapter in it.</summary>

@@ -49,7 +49,7 @@ sealed class Decoder(ModelConfig config, Block[] blocks, Tensor tokenEmbedding)
         if (config.AnglesFollowLength) plan = plan with { Lengths = Lengths(plan, attentionMask, segments) + (cache?.Ahead ?? 0) };
         if (config.Positions != PositionKind.Alibi) CheckLength(plan);
         var (batch, time) = (ids.shape[0], ids.shape[1]);
-        var x = tokenEmbedding.index_select(0, ids.reshape(-1)).view(batch, time, -1);
+        var x = Embedding.Rows(tokenEmbedding, ids);
         if (ProjectIn is not null) x = ProjectIn.Apply(x, dropout);
         if (PositionEmbedding is not null) x = x + Positions(plan, batch, time);
         if (EmbeddingNorm is not null) x = EmbeddingNorm.Apply(x);

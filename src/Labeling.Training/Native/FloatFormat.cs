@@ -18,6 +18,9 @@ unsafe interface IFloatFormat
     /// <summary>Writes what <see cref="Load"/> would read in the same order, rounded to the nearest.</summary>
     static abstract void Store(byte* to, Vector512<float> first, Vector512<float> second);
 
+    /// <summary>Sixteen numbers in the order in which they lie.</summary>
+    static abstract Vector512<float> LoadInOrder(byte* from);
+
     /// <summary>Place in memory of the i-th of so many numbers as they are read: whole pairs of vectors in the format's order, the rest one by one.</summary>
     static int PlaceOf<T>(int i, int count) where T : IFloatFormat => i >= count - count % Width ? i : i - i % Width + T.PlaceOf(i % Width);
 
@@ -46,6 +49,8 @@ readonly unsafe struct Float32Format : IFloatFormat
         second.Store((float*)to + 16);
     }
 
+    public static Vector512<float> LoadInOrder(byte* from) => Vector512.Load((float*)from);
+
     public static int PlaceOf(int i) => i;
 
     public static float Read(byte* from) => *(float*)from;
@@ -70,6 +75,21 @@ readonly unsafe struct BFloat16Format : IFloatFormat
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Store(byte* to, Vector512<float> first, Vector512<float> second) =>
         (Rounded(first.AsUInt32()) >> 16 | Rounded(second.AsUInt32()) & Vector512.Create(Upper)).Store((uint*)to);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> LoadInOrder(byte* from)
+    {
+        var (low, high) = Vector256.Widen(Vector256.Load((ushort*)from));
+        return (Vector512.Create(low, high) << 16).AsSingle();
+    }
+
+    /// <summary>Writes sixteen numbers as <see cref="LoadInOrder"/> would read them, rounded to the nearest.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void StoreInOrder(byte* to, Vector512<float> numbers)
+    {
+        var rounded = Rounded(numbers.AsUInt32()) >> 16;
+        Vector256.Narrow(rounded.GetLower(), rounded.GetUpper()).Store((ushort*)to);
+    }
 
     public static int PlaceOf(int i) => i % 16 * 2 + i / 16;
 

@@ -72,6 +72,7 @@ public static partial class LibTorch
             {
                 var handle = NativeLibrary.Load(path);
                 if (dependency == "libc10.so") TensorAllocator.Install(handle);
+                if (dependency == "libtorch_cpu.so") TensorMemory.Find(handle);
             }
             catch (DllNotFoundException e)
             {

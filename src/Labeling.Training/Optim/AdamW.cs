@@ -61,6 +61,8 @@ public sealed class AdamW : IDisposable
             entries.Add(new Entry(name, parameter, Moment(), Moment(), this.options.DecayAll || parameter.dim() >= 2));
         }
         this.libtorch = libtorch || entries.Any(e => e.Parameter.device_type != DeviceType.CPU);
+        if (this.libtorch) return;
+        foreach (var entry in entries) entry.Half = HalfWeight.Keep(entry.Parameter);
     }
 
     /// <summary>Steps done.</summary>
@@ -101,12 +103,13 @@ public sealed class AdamW : IDisposable
         var live = new List<(Entry Entry, Tensor Gradient)>(entries.Count);
         foreach (var entry in entries)
         {
-            if (entry.Parameter.grad is { } gradient) live.Add((entry, gradient.is_contiguous() ? gradient : gradient.contiguous()));
+            if (entry.Parameter.grad is not null) HalfWeight.Settle(entry.Parameter);
+            if ((entry.Half?.Gradient ?? entry.Parameter.grad) is { } gradient) live.Add((entry, gradient.is_contiguous() ? gradient : gradient.contiguous()));
         }
         if (live.Count == 0) return 0;
         List<AdamWKernel.Part> parts = [];
         if (!libtorch)
-            foreach (var (entry, gradient) in live) AdamWKernel.Cut(parts, entry.Parameter, gradient, entry.First, entry.Second, entry.Decayed ? options.WeightDecay : 0);
+            foreach (var (entry, gradient) in live) AdamWKernel.Cut(parts, entry.Parameter, gradient, entry.First, entry.Second, entry.Half?.Target(), entry.Decayed ? options.WeightDecay : 0);
         var norm = libtorch ? Compiled.Value.invoke<Tensor>("global_norm", [live.Select(e => e.Gradient).ToArray()]).ToDouble() : AdamWKernel.Norm(parts);
         if (!double.IsFinite(norm))
         {
@@ -143,7 +146,11 @@ public sealed class AdamW : IDisposable
     /// <summary>Drops all gradients, for example of a step that is not to be taken.</summary>
     public void ZeroGradients()
     {
-        foreach (var e in entries) e.Parameter.grad = null;
+        foreach (var e in entries)
+        {
+            e.Half?.Take()?.Dispose();
+            e.Parameter.grad = null;
+        }
     }
 
     /// <summary>TensorFlow's form equals PyTorch's with epsilon divided by the root of the second bias correction.</summary>
@@ -156,9 +163,13 @@ public sealed class AdamW : IDisposable
         {
             e.First.Dispose();
             e.Second.Dispose();
+            e.Half?.Dispose();
         }
         step.Dispose();
     }
 
-    sealed record Entry(string Name, Tensor Parameter, Tensor First, Tensor Second, bool Decayed);
+    sealed record Entry(string Name, Tensor Parameter, Tensor First, Tensor Second, bool Decayed)
+    {
+        public HalfWeight? Half { get; set; }
+    }
 }

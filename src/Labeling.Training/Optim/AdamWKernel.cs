@@ -13,8 +13,8 @@ static unsafe class AdamWKernel
 {
     const int Piece = 1 << 15;
 
-    /// <summary>A stretch of a tensor with its gradient and moments.</summary>
-    public readonly record struct Part(nint Weight, nint Gradient, nint First, nint Second, int Count, double WeightDecay);
+    /// <summary>A stretch of a tensor with its gradient and moments, and its copy in bfloat16, or 0.</summary>
+    public readonly record struct Part(nint Weight, nint Gradient, bool HalfGradient, nint First, nint Second, nint Half, int Count, double WeightDecay);
 
     /// <summary>The numbers of a step.</summary>
     /// <param name="LearningRate">Learning rate.</param>
@@ -25,16 +25,25 @@ static unsafe class AdamWKernel
     /// <param name="Factor">Gradients are multiplied by it.</param>
     public readonly record struct Settings(double LearningRate, double Beta1, double Beta2, double Epsilon, long Step, double Factor);
 
-    /// <summary>Adds the pieces of one tensor: contiguous float32, like its gradient and moments, in the processor's memory.</summary>
-    public static void Cut(List<Part> parts, Tensor parameter, Tensor gradient, Tensor first, Tensor second, double weightDecay)
+    /// <summary>Adds the pieces of one tensor: contiguous float32, like its moments, in the processor's memory; the gradient is float32 or bfloat16.</summary>
+    /// <param name="parts">The pieces so far.</param>
+    /// <param name="parameter">The weight.</param>
+    /// <param name="gradient">Its gradient.</param>
+    /// <param name="first">Its first moment.</param>
+    /// <param name="second">Its second moment.</param>
+    /// <param name="half">Written with the weight's numbers in bfloat16; null for nothing.</param>
+    /// <param name="weightDecay">Decoupled weight decay.</param>
+    public static void Cut(List<Part> parts, Tensor parameter, Tensor gradient, Tensor first, Tensor second, Tensor? half, double weightDecay)
     {
         var (w, g) = ((nint)TensorMemory.Pointer(parameter), (nint)TensorMemory.Pointer(gradient));
+        var h = half is null ? 0 : (nint)TensorMemory.Pointer(half);
+        var halfGradient = gradient.dtype == ScalarType.BFloat16;
         var (m, v) = ((nint)TensorMemory.Pointer(first), (nint)TensorMemory.Pointer(second));
         var count = parameter.NumberOfElements;
         for (long from = 0; from < count; from += Piece)
         {
-            var at = (nint)(from * sizeof(float));
-            parts.Add(new(w + at, g + at, m + at, v + at, (int)Math.Min(Piece, count - from), weightDecay));
+            var (at, halfAt) = ((nint)(from * sizeof(float)), (nint)(from * sizeof(ushort)));
+            parts.Add(new(w + at, g + (halfGradient ? halfAt : at), halfGradient, m + at, v + at, h == 0 ? 0 : h + halfAt, (int)Math.Min(Piece, count - from), weightDecay));
         }
     }
 
@@ -42,33 +51,40 @@ static unsafe class AdamWKernel
     public static double Norm(List<Part> parts)
     {
         var sums = new double[parts.Count];
-        Workers.Run(parts.Count, i => sums[i] = Squares((float*)parts[i].Gradient, parts[i].Count));
+        Workers.Run(parts.Count, i => sums[i] = parts[i].HalfGradient ? Squares<BFloat16Format>(parts[i]) : Squares<Float32Format>(parts[i]));
         return Math.Sqrt(sums.Sum());
     }
 
     /// <summary>Updates weights and moments.</summary>
-    public static void Update(List<Part> parts, Settings settings) => Workers.Run(parts.Count, i => Update(parts[i], settings));
+    public static void Update(List<Part> parts, Settings settings) =>
+        Workers.Run(parts.Count, i =>
+        {
+            if (parts[i].HalfGradient) Update<BFloat16Format>(parts[i], settings);
+            else Update<Float32Format>(parts[i], settings);
+        });
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    static double Squares(float* x, int count)
+    static double Squares<T>(Part part) where T : IFloatFormat
     {
+        var (x, count) = (part.Gradient, part.Count);
         var (a, b) = (Vector512<double>.Zero, Vector512<double>.Zero);
         var i = 0;
         for (; i + 16 <= count; i += 16)
         {
-            var (low, high) = Vector512.Widen(Vector512.Load(x + i));
+            var (low, high) = Vector512.Widen(T.LoadInOrder((byte*)x + i * T.Bytes));
             a = Vector512.FusedMultiplyAdd(low, low, a);
             b = Vector512.FusedMultiplyAdd(high, high, b);
         }
         var sum = Vector512.Sum(a + b);
-        for (; i < count; i++) sum += (double)x[i] * x[i];
+        for (; i < count; i++) sum += (double)T.Read((byte*)x + i * T.Bytes) * T.Read((byte*)x + i * T.Bytes);
         return sum;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    static void Update(Part part, Settings s)
+    static void Update<T>(Part part, Settings s) where T : IFloatFormat
     {
-        float* weight = (float*)part.Weight, gradient = (float*)part.Gradient, first = (float*)part.First, second = (float*)part.Second;
+        byte* gradient = (byte*)part.Gradient, half = (byte*)part.Half;
+        float* weight = (float*)part.Weight, first = (float*)part.First, second = (float*)part.Second;
         var (toFirst, toSecond, keepSecond) = ((float)(1 - s.Beta1), (float)(1 - s.Beta2), (float)s.Beta2);
         var rate = (float)(s.LearningRate / (1 - Math.Pow(s.Beta1, s.Step)));
         var correction = (float)(1 / Math.Sqrt(1 - Math.Pow(s.Beta2, s.Step)));
@@ -76,21 +92,24 @@ static unsafe class AdamWKernel
         var i = 0;
         for (; i + 16 <= part.Count; i += 16)
         {
-            var g = Vector512.Load(gradient + i) * factor;
+            var g = T.LoadInOrder(gradient + i * T.Bytes) * factor;
             var m = Vector512.Load(first + i);
             m = Vector512.FusedMultiplyAdd(g - m, Vector512.Create(toFirst), m);
             var v = Vector512.FusedMultiplyAdd(g * g, Vector512.Create(toSecond), Vector512.Load(second + i) * keepSecond);
             m.Store(first + i);
             v.Store(second + i);
             var step = m / Vector512.FusedMultiplyAdd(Vector512.Sqrt(v), Vector512.Create(correction), Vector512.Create(epsilon));
-            (Vector512.Load(weight + i) * decay - step * rate).Store(weight + i);
+            var w = Vector512.Load(weight + i) * decay - step * rate;
+            w.Store(weight + i);
+            if (half != null) BFloat16Format.StoreInOrder(half + i * BFloat16Format.Bytes, w);
         }
         for (; i < part.Count; i++)
         {
-            var g = gradient[i] * factor;
+            var g = T.Read(gradient + i * T.Bytes) * factor;
             first[i] = MathF.FusedMultiplyAdd(g - first[i], toFirst, first[i]);
             second[i] = MathF.FusedMultiplyAdd(g * g, toSecond, second[i] * keepSecond);
             weight[i] = weight[i] * decay - first[i] / MathF.FusedMultiplyAdd(MathF.Sqrt(second[i]), correction, epsilon) * rate;
+            if (half != null) BFloat16Format.Write(half + i * BFloat16Format.Bytes, weight[i]);
         }
     }
 }

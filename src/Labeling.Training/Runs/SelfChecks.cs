@@ -125,6 +125,10 @@ internal static class SelfChecks
         {
             AutogradFunction.RunBackward(loss);
         }
+        foreach (var parameter in parameters.Values)
+        {
+            HalfWeight.Settle(parameter);
+        }
         var gradients = parameters.Select(p => (p.Key, Gradient: p.Value.grad)).Where(p => p.Gradient is not null).ToDictionary(p => p.Key, p => p.Gradient!.clone());
         foreach (var parameter in parameters.Values)
         {
