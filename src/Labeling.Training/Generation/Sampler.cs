@@ -9,6 +9,7 @@ sealed class Sampler(int vocabulary, SamplingOptions options)
 {
     // Whole vectors; what stands behind the vocabulary stays 0.
     readonly float[] weights = new float[(vocabulary + 15) / 16 * 16];
+    readonly float[] room = new float[options.TopK > 0 || options.TopP < 1 ? (vocabulary + 15) / 16 * 16 : 0];
     readonly float[] penalized = new float[options.RepetitionPenalty == 1 ? 0 : vocabulary];
 
     /// <summary>
@@ -96,7 +97,7 @@ sealed class Sampler(int vocabulary, SamplingOptions options)
 
     int Draw(double total, double uniform)
     {
-        var nucleus = Nucleus.Of(weights, vocabulary, total, options.TopK, options.TopP);
+        var nucleus = Nucleus.Of(weights, vocabulary, total, options.TopK, options.TopP, room);
         return nucleus.At(weights, nucleus.Mass * uniform);
     }
 }
