@@ -52,7 +52,7 @@ public static class BatchGenerator
     /// <param name="sampling">How tokens are chosen; null for plain sampling at temperature 1.</param>
     /// <param name="endTokens">Tokens that end a row; null for the model's own.</param>
     /// <param name="batchSize">Most rows at the same time; when rows end, waiting prompts take their places.</param>
-    /// <param name="cancellation">Checked once per token.</param>
+    /// <param name="cancellation">Checked once per token, and while prompts are read once per some hundred of them.</param>
     /// <returns>One result per prompt, in the order of the prompts.</returns>
     /// <exception cref="Runs.NonFiniteException">The model's logits are not finite.</exception>
     /// <exception cref="ArgumentException">A prompt is empty or leaves no room for a token, or seeds are missing.</exception>
@@ -101,8 +101,8 @@ public static class BatchGenerator
         {
             cancellation.ThrowIfCancellationRequested();
             // Reading prompts is cheaper for several together, so a few places may stay empty for a while.
-            if (waiting.Count > 0 && (live.Count == 0 || free.Count * 8 >= slots)) Admit(model, waiting, free, live, cache, step);
-            Reread(model, live, cache);
+            if (waiting.Count > 0 && (live.Count == 0 || free.Count * 8 >= slots)) Admit(model, waiting, free, live, cache, step, cancellation);
+            Reread(model, live, cache, cancellation);
             step.Run([.. live.Select(r => r.Last)], [.. live.Select(r => r.Slot)]);
             Workers.Run(samplers.Length, piece =>
             {
@@ -127,7 +127,7 @@ public static class BatchGenerator
     }
 
     /// <summary>Lets waiting rows into the free slots. Their prompts are read but for the last token, which is their first step.</summary>
-    internal static void Admit(CausalLm model, Queue<Row> waiting, Stack<int> free, List<Row> live, DecodeCache cache, DecodeStep step)
+    internal static void Admit(CausalLm model, Queue<Row> waiting, Stack<int> free, List<Row> live, DecodeCache cache, DecodeStep step, CancellationToken cancellation = default)
     {
         var admitted = new List<Row>();
         while (free.Count > 0 && waiting.TryDequeue(out var row))
@@ -138,26 +138,26 @@ public static class BatchGenerator
         }
         live.AddRange(admitted);
         // Several answers to one prompt read it once.
-        Read(model, [.. admitted.Where(r => r.Prompt.Length > 1).GroupBy(r => r.Prompt)], cache, step);
+        Read(model, [.. admitted.Where(r => r.Prompt.Length > 1).GroupBy(r => r.Prompt)], cache, step, cancellation);
     }
 
     /// <summary>Reads what was said in a row again once it is too long for the angles that its keys were made with: the next token sees what a pass over the whole text shows it.</summary>
-    static void Reread(CausalLm model, List<Row> live, DecodeCache cache)
+    static void Reread(CausalLm model, List<Row> live, DecodeCache cache, CancellationToken cancellation)
     {
         if (model.Body.Rotary?.RereadAfter is not { } length) return;
         // A row without tokens was read with its whole prompt's angles just now.
         var outgrown = live.Where(r => r.Tokens.Count > 0 && cache.Lengths[r.Slot] == length);
-        ReadWithLibTorch(model, [.. outgrown.GroupBy(r => r.Text)], cache);
+        ReadWithLibTorch(model, [.. outgrown.GroupBy(r => r.Text)], cache, cancellation);
     }
 
     /// <summary>Reads texts but for their last tokens into the slots of the rows that begin with them.</summary>
-    static void Read(CausalLm model, List<IGrouping<int[], Row>> texts, DecodeCache cache, DecodeStep step)
+    static void Read(CausalLm model, List<IGrouping<int[], Row>> texts, DecodeCache cache, DecodeStep step, CancellationToken cancellation)
     {
         // A step gives each token the angles of the text that ends with it, which for a long text may not be the whole's.
         var steady = texts.Where(t => t.Key.Length <= model.Config.SteadyPositions).ToList();
         if (steady.Sum(t => t.Key.Length - 1) > FasterInSteps(model)) steady.Clear();
-        if (steady.Count > 0) ReadInSteps(steady, cache, step);
-        ReadWithLibTorch(model, [.. texts.Except(steady).OrderBy(t => t.Key.Length)], cache);
+        if (steady.Count > 0) ReadInSteps(steady, cache, step, cancellation);
+        ReadWithLibTorch(model, [.. texts.Except(steady).OrderBy(t => t.Key.Length)], cache, cancellation);
     }
 
     /// <summary>
@@ -167,12 +167,13 @@ public static class BatchGenerator
     static int FasterInSteps(CausalLm model) =>
         Vector512.IsHardwareAccelerated && (model.ComputeType == ScalarType.Float32 || LinearKernels.HasAmd512BitDatapath) ? int.MaxValue : 64;
 
-    static void ReadInSteps(List<IGrouping<int[], Row>> texts, DecodeCache cache, DecodeStep step)
+    static void ReadInSteps(List<IGrouping<int[], Row>> texts, DecodeCache cache, DecodeStep step, CancellationToken cancellation)
     {
         var tokens = texts.SelectMany(t => t.Key[..^1]).ToArray();
         var slots = texts.SelectMany(t => Enumerable.Repeat(t.First().Slot, t.Key.Length - 1)).ToArray();
         for (var from = 0; from < tokens.Length; from += PromptTokens)
         {
+            cancellation.ThrowIfCancellationRequested();
             var end = Math.Min(from + PromptTokens, tokens.Length);
             step.Run(tokens.AsSpan(from..end), slots[from..end], wantLogits: false);
         }
@@ -184,11 +185,13 @@ public static class BatchGenerator
     /// <param name="model">The policy.</param>
     /// <param name="texts">From the shortest to the longest, so that little of a batch is padding.</param>
     /// <param name="cache">Takes the keys and values.</param>
-    static void ReadWithLibTorch(CausalLm model, List<IGrouping<int[], Row>> texts, DecodeCache cache)
+    /// <param name="cancellation">Checked before each batch.</param>
+    static void ReadWithLibTorch(CausalLm model, List<IGrouping<int[], Row>> texts, DecodeCache cache, CancellationToken cancellation)
     {
         const int TokensAtOnce = 4096;
         for (var from = 0; from < texts.Count;)
         {
+            cancellation.ThrowIfCancellationRequested();
             var count = 1;
             while (from + count < texts.Count && (count + 1) * (texts[from + count].Key.Length - 1) <= TokensAtOnce) count++;
             Prefill(model, texts[from..(from + count)], cache);
