@@ -1,4 +1,6 @@
 using Labeling.Training.Checkpoints;
+using Labeling.Training.Data;
+using Labeling.Training.Generation;
 using Labeling.Training.Models;
 using Labeling.Training.Native;
 using Labeling.Training.Optim;
@@ -89,6 +91,32 @@ public sealed class HalfWeightTests : IDisposable
         Same();
         Step();
         Same();
+    }
+
+    [Fact]
+    public void Generation_between_steps_changes_nothing()
+    {
+        var config = ModelConfig.Gpt2(50, 32, 2, 2, 128);
+        using var generating = CausalLm.New(config, seed: 1);
+        using var training = CausalLm.New(config, seed: 1);
+        (generating.ComputeType, training.ComputeType) = (ScalarType.BFloat16, ScalarType.BFloat16);
+        using var first = new AdamW(generating.Parameters);
+        using var second = new AdamW(training.Parameters);
+        var ids = randint(0, 50, [4, 100], generator: random);
+        for (var step = 0; step < 3; step++)
+        {
+            using (inference_mode()) generating.Hidden(ids);
+            // Long enough for libtorch to read it.
+            BatchGenerator.Generate(generating, [[.. Enumerable.Range(0, 100).Select(i => i % 50)]], [1], 4);
+            double Step(CausalLm model, AdamW optimizer)
+            {
+                using var inner = NewDisposeScope();
+                var loss = NextTokenLoss.Backward(model, model.Hidden(ids).view(400, -1), ids.view(-1)).Loss;
+                return loss + optimizer.Step(0.01);
+            }
+            Assert.Equal(Step(training, second), Step(generating, first));
+        }
+        Assert.All(generating.Parameters, p => Assert.True(p.Value.equal(training.Parameters[p.Key]).all().ToBoolean(), p.Key));
     }
 
     [Fact]
