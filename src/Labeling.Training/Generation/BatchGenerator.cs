@@ -115,15 +115,15 @@ public static class BatchGenerator
 
     /// <summary>
     /// How many rows a step is fastest with. A small model's weights cost nothing to read again, so more rows than have their keys and values in the
-    /// processor's cache only push each other's out of it; a larger model's are read once for as many rows as there are.
+    /// quarter of the processor's cache, which others use too, only push each other's out of it; a larger model's are read once for as many rows as there are.
     /// </summary>
     static int RowsInReach(CausalLm model, int length)
     {
-        const long Cache = 8 << 20;
+        const long Small = 8 << 20;
         // Two passes of the product kernels.
         const int Fewest = 2 * LinearKernels.MaxRows;
-        if (model.ParameterCount * sizeof(float) > Cache) return int.MaxValue;
-        return (int)Math.Max(Fewest, Cache / DecodeCache.RowBytes(model.Config, length));
+        if (model.ParameterCount * sizeof(float) > Small) return int.MaxValue;
+        return (int)Math.Max(Fewest, ProcessorCache.Largest / 4 / DecodeCache.RowBytes(model.Config, length));
     }
 
     /// <summary>Lets waiting rows into the free slots. Their prompts are read but for the last token, which is their first step.</summary>
