@@ -48,18 +48,17 @@ internal static class GenerationBenchmark
                 var seeds = Enumerable.Range(0, batch).Select(row => (ulong)row).ToArray();
                 double Time(SamplingOptions sampling, int tokens) => Machine.BestWithin(200, () => BatchGenerator.Generate(model, prompts, seeds, tokens, sampling, endTokens: []));
 
-                Time(Greedy, New);
                 // Reading the prompts and copying the weights is paid once a call: a call of one token takes it out of a whole one.
                 List<(double Whole, double Decoding, double OfLimit, double Gflops, double Bandwidth)> calls = [];
-                var (gflops, bandwidth) = Limits(Time(Greedy, New));
+                var before = Limits(Time(Greedy, New));
                 for (var turn = 0; turn < Turns; turn++)
                 {
                     var (start, whole) = (Time(Greedy, 1), Time(Greedy, New));
                     var after = Limits(whole);
-                    (gflops, bandwidth) = ((gflops + after.Gflops) / 2, (bandwidth + after.Bandwidth) / 2);
+                    var (gflops, bandwidth) = ((before.Gflops + after.Gflops) / 2, (before.Bandwidth + after.Bandwidth) / 2);
                     var floor = Math.Max(model.ParameterCount * bytes / bandwidth / 1e6, 2.0 * model.ParameterCount * batch / gflops / 1e6) * (New - 1);
                     calls.Add((whole, whole - start, floor / (whole - start), gflops, bandwidth));
-                    (gflops, bandwidth) = after;
+                    before = after;
                 }
                 var (wholeCall, decoding) = (Machine.Median(calls.Select(c => c.Whole)), Machine.Median(calls.Select(c => c.Decoding)));
                 yield return new($"{name}, batch {batch}, whole call", wholeCall, batch * New / wholeCall * 1000, "tokens/s");

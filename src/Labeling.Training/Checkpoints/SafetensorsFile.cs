@@ -96,7 +96,7 @@ public sealed unsafe class SafetensorsFile : IDisposable
         if (target.dtype == entry.Type && target.device_type == DeviceType.CPU && target.is_contiguous())
         {
             CopyBytes(entry, target);
-            HalfWeight.Changed(target);
+            BFloat16Weight.Changed(target);
             return;
         }
         using var read = Read(name);

@@ -114,7 +114,7 @@ public static class BatchGenerator
     }
 
     /// <summary>
-    /// How many rows a step is fastest with. A small model's weights cost nothing to read again, so more rows than have their keys and values in the
+    /// How many rows a step is fastest with. A small model's weights cost nothing to read again, so more rows than have their keys and values in a
     /// quarter of the processor's cache, which others use too, only push each other's out of it; a larger model's are read once for as many rows as there are.
     /// </summary>
     static int RowsInReach(CausalLm model, int length)

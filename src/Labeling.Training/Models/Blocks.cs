@@ -40,18 +40,25 @@ sealed class Linear(string name, Tensor weight, Tensor? bias, bool transposed = 
 
     Tensor Apply(Tensor x, Tensor? added, Dropout? dropout)
     {
-        var result = HalfProduct.Serves(x) ? BiasedRows.Plus(HalfProduct.Apply(x, weight, transposed), added) : Whole(x, added);
+        var result = Map(x, weight, added, transposed);
         return Lora is null ? result : result + Lora.Apply(x, dropout);
-    }
-
-    Tensor Whole(Tensor x, Tensor? added)
-    {
-        var own = weight.to_type(x.dtype);
-        return Rows(x, transposed ? own.t() : own, added?.to_type(x.dtype));
     }
 
     /// <summary>The weight with the change of an adapter in it.</summary>
     public Tensor Effective() => Lora is null ? weight.alias() : weight + Lora.Change();
+
+    /// <summary>x·Wᵀ + b, or x·W + b where the weight is stored transposed, in the number type of x.</summary>
+    /// <param name="x">[..., in].</param>
+    /// <param name="weight">[out, in], or [in, out]; of any number type, which its gradient has too.</param>
+    /// <param name="bias">[out], or null.</param>
+    /// <param name="transposed">The weight is [in, out].</param>
+    /// <returns>[..., out].</returns>
+    public static Tensor Map(Tensor x, Tensor weight, Tensor? bias = null, bool transposed = false)
+    {
+        if (BFloat16Product.Serves(x)) return BiasedRows.Plus(BFloat16Product.Apply(x, weight, transposed), bias);
+        var own = weight.to_type(x.dtype);
+        return Rows(x, transposed ? own.t() : own, bias?.to_type(x.dtype));
+    }
 
     /// <summary>
     /// x·Wᵀ + b for x of any number of dimensions, calculated in two: given three, libtorch adds the bias in a pass of its own, and takes a product

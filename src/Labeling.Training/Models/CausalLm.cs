@@ -155,7 +155,7 @@ public sealed class CausalLm : IDisposable
     public Tensor Logits(Tensor hidden) => HeadOutput(hidden).to_type(ScalarType.Float32);
 
     /// <summary>The same in the number type of the hidden states.</summary>
-    internal Tensor HeadOutput(Tensor hidden) => HalfProduct.Serves(hidden) ? HalfProduct.Apply(hidden, head) : Linear.Rows(hidden, head.to_type(hidden.dtype));
+    internal Tensor HeadOutput(Tensor hidden) => Linear.Map(hidden, head);
 
     /// <summary>
     /// Saves a complete Hugging Face folder: config.json, generation_config.json, model.safetensors and, when a source is given, its

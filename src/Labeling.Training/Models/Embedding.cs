@@ -22,13 +22,10 @@ static class Embedding
         return AutogradFunction.Join([weight], output, (saved, gradient) =>
         {
             var rows = gradient.reshape(-1, weight.shape[1]);
-            if (weight.is_leaf) HalfWeight.Settle(weight);
-            if (weight.is_leaf && weight.grad is { } sum)
-            {
-                sum.index_add_(0, saved[0], rows, 1);
-                return [null];
-            }
-            return [zeros_like(weight).index_add_(0, saved[0], rows, 1)];
+            BFloat16Weight.Settle(weight);
+            if (weight.grad is not { } sum) return [zeros_like(weight).index_add_(0, saved[0], rows, 1)];
+            sum.index_add_(0, saved[0], rows, 1);
+            return [null];
         }, flat).MoveToOuterDisposeScope();
     }
 }

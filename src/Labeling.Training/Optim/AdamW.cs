@@ -62,7 +62,7 @@ public sealed class AdamW : IDisposable
         }
         this.libtorch = libtorch || entries.Any(e => e.Parameter.device_type != DeviceType.CPU);
         if (this.libtorch) return;
-        foreach (var entry in entries) entry.Half = HalfWeight.Keep(entry.Parameter);
+        foreach (var entry in entries) entry.Kept = BFloat16Weight.Keep(entry.Parameter);
     }
 
     /// <summary>Steps done.</summary>
@@ -103,13 +103,13 @@ public sealed class AdamW : IDisposable
         var live = new List<(Entry Entry, Tensor Gradient)>(entries.Count);
         foreach (var entry in entries)
         {
-            if (entry.Parameter.grad is not null) HalfWeight.Settle(entry.Parameter);
-            if ((entry.Half?.Gradient ?? entry.Parameter.grad) is { } gradient) live.Add((entry, gradient.is_contiguous() ? gradient : gradient.contiguous()));
+            if (entry.Parameter.grad is not null) BFloat16Weight.Settle(entry.Parameter);
+            if ((entry.Kept?.Gradient ?? entry.Parameter.grad) is { } gradient) live.Add((entry, gradient.is_contiguous() ? gradient : gradient.contiguous()));
         }
         if (live.Count == 0) return 0;
         List<AdamWKernel.Part> parts = [];
         if (!libtorch)
-            foreach (var (entry, gradient) in live) AdamWKernel.Cut(parts, entry.Parameter, gradient, entry.First, entry.Second, entry.Half?.Target(), entry.Decayed ? options.WeightDecay : 0);
+            foreach (var (entry, gradient) in live) AdamWKernel.Cut(parts, entry.Parameter, gradient, entry.First, entry.Second, entry.Kept?.Target(), entry.Decayed ? options.WeightDecay : 0);
         var norm = libtorch ? Compiled.Value.invoke<Tensor>("global_norm", [live.Select(e => e.Gradient).ToArray()]).ToDouble() : AdamWKernel.Norm(parts);
         if (!double.IsFinite(norm))
         {
@@ -148,7 +148,7 @@ public sealed class AdamW : IDisposable
     {
         foreach (var e in entries)
         {
-            e.Half?.Take()?.Dispose();
+            e.Kept?.Take()?.Dispose();
             e.Parameter.grad = null;
         }
     }
@@ -163,13 +163,13 @@ public sealed class AdamW : IDisposable
         {
             e.First.Dispose();
             e.Second.Dispose();
-            e.Half?.Dispose();
+            e.Kept?.Dispose();
         }
         step.Dispose();
     }
 
     sealed record Entry(string Name, Tensor Parameter, Tensor First, Tensor Second, bool Decayed)
     {
-        public HalfWeight? Half { get; set; }
+        public BFloat16Weight? Kept { get; set; }
     }
 }

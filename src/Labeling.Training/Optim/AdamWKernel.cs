@@ -14,7 +14,7 @@ static unsafe class AdamWKernel
     const int Piece = 1 << 15;
 
     /// <summary>A stretch of a tensor with its gradient and moments, and its copy in bfloat16, or 0.</summary>
-    public readonly record struct Part(nint Weight, nint Gradient, bool HalfGradient, nint First, nint Second, nint Half, int Count, double WeightDecay);
+    public readonly record struct Part(nint Weight, nint Gradient, bool BFloat16Gradient, nint First, nint Second, nint Copy, int Count, double WeightDecay);
 
     /// <summary>The numbers of a step.</summary>
     /// <param name="LearningRate">Learning rate.</param>
@@ -31,19 +31,19 @@ static unsafe class AdamWKernel
     /// <param name="gradient">Its gradient.</param>
     /// <param name="first">Its first moment.</param>
     /// <param name="second">Its second moment.</param>
-    /// <param name="half">Written with the weight's numbers in bfloat16; null for nothing.</param>
+    /// <param name="copy">Written with the weight's numbers in bfloat16; null for nothing.</param>
     /// <param name="weightDecay">Decoupled weight decay.</param>
-    public static void Cut(List<Part> parts, Tensor parameter, Tensor gradient, Tensor first, Tensor second, Tensor? half, double weightDecay)
+    public static void Cut(List<Part> parts, Tensor parameter, Tensor gradient, Tensor first, Tensor second, Tensor? copy, double weightDecay)
     {
         var (w, g) = ((nint)TensorMemory.Pointer(parameter), (nint)TensorMemory.Pointer(gradient));
-        var h = half is null ? 0 : (nint)TensorMemory.Pointer(half);
-        var halfGradient = gradient.dtype == ScalarType.BFloat16;
+        var c = copy is null ? 0 : (nint)TensorMemory.Pointer(copy);
+        var narrow = gradient.dtype == ScalarType.BFloat16;
         var (m, v) = ((nint)TensorMemory.Pointer(first), (nint)TensorMemory.Pointer(second));
         var count = parameter.NumberOfElements;
         for (long from = 0; from < count; from += Piece)
         {
-            var (at, halfAt) = ((nint)(from * sizeof(float)), (nint)(from * sizeof(ushort)));
-            parts.Add(new(w + at, g + (halfGradient ? halfAt : at), halfGradient, m + at, v + at, h == 0 ? 0 : h + halfAt, (int)Math.Min(Piece, count - from), weightDecay));
+            var (at, narrowAt) = ((nint)(from * sizeof(float)), (nint)(from * sizeof(ushort)));
+            parts.Add(new(w + at, g + (narrow ? narrowAt : at), narrow, m + at, v + at, c == 0 ? 0 : c + narrowAt, (int)Math.Min(Piece, count - from), weightDecay));
         }
     }
 
@@ -51,7 +51,7 @@ static unsafe class AdamWKernel
     public static double Norm(List<Part> parts)
     {
         var sums = new double[parts.Count];
-        Workers.Run(parts.Count, i => sums[i] = parts[i].HalfGradient ? Squares<BFloat16Format>(parts[i]) : Squares<Float32Format>(parts[i]));
+        Workers.Run(parts.Count, i => sums[i] = parts[i].BFloat16Gradient ? Squares<BFloat16Format>(parts[i]) : Squares<Float32Format>(parts[i]));
         return Math.Sqrt(sums.Sum());
     }
 
@@ -59,7 +59,7 @@ static unsafe class AdamWKernel
     public static void Update(List<Part> parts, Settings settings) =>
         Workers.Run(parts.Count, i =>
         {
-            if (parts[i].HalfGradient) Update<BFloat16Format>(parts[i], settings);
+            if (parts[i].BFloat16Gradient) Update<BFloat16Format>(parts[i], settings);
             else Update<Float32Format>(parts[i], settings);
         });
 
@@ -83,7 +83,7 @@ static unsafe class AdamWKernel
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     static void Update<T>(Part part, Settings s) where T : IFloatFormat
     {
-        byte* gradient = (byte*)part.Gradient, half = (byte*)part.Half;
+        byte* gradient = (byte*)part.Gradient, copy = (byte*)part.Copy;
         float* weight = (float*)part.Weight, first = (float*)part.First, second = (float*)part.Second;
         var (toFirst, toSecond, keepSecond) = ((float)(1 - s.Beta1), (float)(1 - s.Beta2), (float)s.Beta2);
         var rate = (float)(s.LearningRate / (1 - Math.Pow(s.Beta1, s.Step)));
@@ -101,7 +101,7 @@ static unsafe class AdamWKernel
             var step = m / Vector512.FusedMultiplyAdd(Vector512.Sqrt(v), Vector512.Create(correction), Vector512.Create(epsilon));
             var w = Vector512.Load(weight + i) * decay - step * rate;
             w.Store(weight + i);
-            if (half != null) BFloat16Format.StoreInOrder(half + i * BFloat16Format.Bytes, w);
+            if (copy != null) BFloat16Format.StoreInOrder(copy + i * BFloat16Format.Bytes, w);
         }
         for (; i < part.Count; i++)
         {
@@ -109,7 +109,7 @@ static unsafe class AdamWKernel
             first[i] = MathF.FusedMultiplyAdd(g - first[i], toFirst, first[i]);
             second[i] = MathF.FusedMultiplyAdd(g * g, toSecond, second[i] * keepSecond);
             weight[i] = weight[i] * decay - first[i] / MathF.FusedMultiplyAdd(MathF.Sqrt(second[i]), correction, epsilon) * rate;
-            if (half != null) BFloat16Format.Write(half + i * BFloat16Format.Bytes, weight[i]);
+            if (copy != null) BFloat16Format.Write(copy + i * BFloat16Format.Bytes, weight[i]);
         }
     }
 }

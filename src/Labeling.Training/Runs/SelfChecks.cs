@@ -127,7 +127,7 @@ internal static class SelfChecks
         }
         foreach (var parameter in parameters.Values)
         {
-            HalfWeight.Settle(parameter);
+            BFloat16Weight.Settle(parameter);
         }
         var gradients = parameters.Select(p => (p.Key, Gradient: p.Value.grad)).Where(p => p.Gradient is not null).ToDictionary(p => p.Key, p => p.Gradient!.clone());
         foreach (var parameter in parameters.Values)

@@ -8,19 +8,19 @@ namespace Labeling.Training.Native;
 /// gradient as the product gave it, which the optimizer reads. libtorch would read and write six bytes a weight for each in passes of their own: a tenth
 /// of a step with few tokens. The numbers are those of a conversion, to the bit.
 /// </summary>
-sealed class HalfWeight : IDisposable
+sealed class BFloat16Weight : IDisposable
 {
-    static readonly ConditionalWeakTable<Tensor, HalfWeight> Trained = [];
+    static readonly ConditionalWeakTable<Tensor, BFloat16Weight> Trained = [];
 
     readonly Tensor weight;
     Tensor? copy;
     long version;
     bool used;
 
-    HalfWeight(Tensor weight) => this.weight = weight;
+    BFloat16Weight(Tensor weight) => this.weight = weight;
 
     /// <summary>Begins to keep them for a weight; for the optimizers that train it.</summary>
-    public static HalfWeight Keep(Tensor weight) => Trained.GetValue(weight, w => new HalfWeight(w));
+    public static BFloat16Weight Keep(Tensor weight) => Trained.GetValue(weight, w => new BFloat16Weight(w));
 
     /// <summary>The weight in bfloat16; not to be written to.</summary>
     public static Tensor Of(Tensor weight)

@@ -10,7 +10,7 @@ using F = TorchSharp.torch.nn.functional;
 
 namespace Labeling.Training.Tests.Optim;
 
-public sealed class HalfWeightTests : IDisposable
+public sealed class BFloat16WeightTests : IDisposable
 {
     // Whole vectors and a rest, and more than one of the optimizer's pieces.
     const int Inputs = 331, Outputs = 203;
@@ -39,14 +39,14 @@ public sealed class HalfWeightTests : IDisposable
         {
             var (x, outer) = (Random(2, 9, Inputs).bfloat16(), Random(2, 9, Outputs).bfloat16());
             var (first, second) = (x.clone().requires_grad_(true), x.clone().requires_grad_(true));
-            AutogradFunction.RunBackward(HalfProduct.Apply(first, ours, transposed), outer);
+            AutogradFunction.RunBackward(BFloat16Product.Apply(first, ours, transposed), outer);
             Assert.Null(ours.grad);
             var own = theirs.to_type(ScalarType.BFloat16);
             F.linear(second.view(-1, Inputs), transposed ? own.t() : own).backward([outer.view(-1, Outputs)]);
             Assert.True(first.grad!.equal(second.grad!).all().ToBoolean());
             Assert.Equal(reference.Step(0.01), optimizer.Step(0.01));
             Assert.True(ours.equal(theirs).all().ToBoolean());
-            Assert.True(HalfWeight.Of(ours).equal(theirs.to_type(ScalarType.BFloat16)).all().ToBoolean());
+            Assert.True(BFloat16Weight.Of(ours).equal(theirs.to_type(ScalarType.BFloat16)).all().ToBoolean());
             Assert.All(optimizer.State.Zip(reference.State), pair => Assert.True(pair.First.Value.equal(pair.Second.Value).all().ToBoolean()));
         }
     }
@@ -56,10 +56,10 @@ public sealed class HalfWeightTests : IDisposable
     {
         var weight = Weight(transposed: false);
         using var optimizer = Optimizer(weight);
-        void Same() => Assert.True(HalfWeight.Of(weight).equal(weight.to_type(ScalarType.BFloat16)).all().ToBoolean());
+        void Same() => Assert.True(BFloat16Weight.Of(weight).equal(weight.to_type(ScalarType.BFloat16)).all().ToBoolean());
         void Step()
         {
-            AutogradFunction.RunBackward(HalfProduct.Apply(Random(4, Inputs).bfloat16(), weight), Random(4, Outputs).bfloat16());
+            AutogradFunction.RunBackward(BFloat16Product.Apply(Random(4, Inputs).bfloat16(), weight), Random(4, Outputs).bfloat16());
             optimizer.Step(0.01);
         }
         Same();
@@ -125,13 +125,13 @@ public sealed class HalfWeightTests : IDisposable
         var weight = Weight(transposed: false);
         using var optimizer = Optimizer(weight);
         var passes = Enumerable.Range(0, 3).Select(_ => (X: Random(5, Inputs).bfloat16(), Outer: Random(5, Outputs).bfloat16())).ToList();
-        foreach (var (x, outer) in passes) AutogradFunction.RunBackward(HalfProduct.Apply(x, weight), outer);
-        HalfWeight.Settle(weight);
+        foreach (var (x, outer) in passes) AutogradFunction.RunBackward(BFloat16Product.Apply(x, weight), outer);
+        BFloat16Weight.Settle(weight);
         var expected = passes.Select(p => p.Outer.t().matmul(p.X).to_type(ScalarType.Float32)).Aggregate((a, b) => a + b);
         Assert.True(weight.grad!.equal(expected).all().ToBoolean());
         optimizer.ZeroGradients();
         Assert.Null(weight.grad);
-        AutogradFunction.RunBackward(HalfProduct.Apply(passes[0].X, weight), passes[0].Outer);
+        AutogradFunction.RunBackward(BFloat16Product.Apply(passes[0].X, weight), passes[0].Outer);
         optimizer.ZeroGradients();
         Assert.Equal(0, optimizer.Step(1));
     }
@@ -142,7 +142,7 @@ public sealed class HalfWeightTests : IDisposable
         var weight = Weight(transposed: false);
         using var optimizer = Optimizer(weight);
         var before = weight.detach().clone();
-        AutogradFunction.RunBackward(HalfProduct.Apply(full([1, Inputs], float.PositiveInfinity).bfloat16(), weight), ones(1, Outputs).bfloat16());
+        AutogradFunction.RunBackward(BFloat16Product.Apply(full([1, Inputs], float.PositiveInfinity).bfloat16(), weight), ones(1, Outputs).bfloat16());
         Assert.Contains("w0", Assert.Throws<NonFiniteGradientException>(() => optimizer.Step(0.01)).Message);
         Assert.True(weight.equal(before).all().ToBoolean());
     }
@@ -154,7 +154,7 @@ public sealed class HalfWeightTests : IDisposable
         using var other = Optimizer(weight);
         Optimizer(weight).Dispose();
         var (x, outer) = (Random(5, Inputs).bfloat16(), Random(5, Outputs).bfloat16());
-        AutogradFunction.RunBackward(HalfProduct.Apply(x, weight), outer);
+        AutogradFunction.RunBackward(BFloat16Product.Apply(x, weight), outer);
         Assert.True(weight.grad!.equal(outer.t().matmul(x).to_type(ScalarType.Float32)).all().ToBoolean());
         Assert.True(other.Step(0.01) > 0);
     }
@@ -176,7 +176,7 @@ public sealed class HalfWeightTests : IDisposable
         AutogradFunction.RunBackward((Embedding.Rows(weight, ids) * outer).sum());
         Assert.True(weight.grad!.equal(expected).all().ToBoolean());
         weight.grad = null;
-        AutogradFunction.RunBackward(type == ScalarType.BFloat16 ? HalfProduct.Apply(x, weight) : F.linear(x, weight), logits);
+        AutogradFunction.RunBackward(type == ScalarType.BFloat16 ? BFloat16Product.Apply(x, weight) : F.linear(x, weight), logits);
         AutogradFunction.RunBackward((Embedding.Rows(weight, ids) * outer).sum());
         expected += logits.t().matmul(x).to_type(ScalarType.Float32);
         Assert.True((weight.grad! - expected).abs().max().ToDouble() < 1e-5);

@@ -5,8 +5,8 @@ using F = TorchSharp.torch.nn.functional;
 
 namespace Labeling.Training.Models;
 
-/// <summary>A linear map's product in bfloat16 with a float32 weight, whose conversions there and back <see cref="HalfWeight"/> saves.</summary>
-static class HalfProduct
+/// <summary>A linear map's product in bfloat16 with a float32 weight, whose conversions there and back <see cref="BFloat16Weight"/> saves.</summary>
+static class BFloat16Product
 {
     /// <summary>Whether it is there for such inputs.</summary>
     public static bool Serves(Tensor x) => x.dtype == ScalarType.BFloat16 && x.device_type == DeviceType.CPU;
@@ -23,7 +23,7 @@ static class HalfProduct
         using (no_grad())
         {
             input = x.reshape(-1, x.shape[^1]);
-            own = HalfWeight.Of(weight);
+            own = BFloat16Weight.Of(weight);
             output = F.linear(input, transposed ? own.t() : own).view([.. x.shape[..^1], weight.shape[transposed ? 1 : 0]]);
         }
         var (shape, forInput, forWeight) = (x.shape, x.requires_grad, weight.requires_grad);
@@ -32,7 +32,7 @@ static class HalfProduct
             var (input, own, outer) = (saved[0], saved[1], gradient.reshape(-1, gradient.shape[^1]));
             var inward = forInput ? outer.matmul(transposed ? own.t() : own).view(shape) : null;
             if (!forWeight) return [inward, null];
-            return [inward, HalfWeight.Deliver(weight, transposed ? input.t().matmul(outer) : outer.t().matmul(input))];
+            return [inward, BFloat16Weight.Deliver(weight, transposed ? input.t().matmul(outer) : outer.t().matmul(input))];
         }, input, own).MoveToOuterDisposeScope();
     }
 }
