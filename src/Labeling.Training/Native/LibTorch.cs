@@ -80,6 +80,13 @@ public static partial class LibTorch
                 return 0;
             }
         }
+        var library = LoadOrMend(original);
+        if (library != 0) ScalarRelease.Install(library);
+        return library;
+    }
+
+    static nint LoadOrMend(string original)
+    {
         try
         {
             return NativeLibrary.Load(original);

@@ -26,8 +26,8 @@ static partial class NativeHeap
     static long garbage = GarbageBytes;
 
     /// <summary>
-    /// Set by a program that does nothing but train. Elsewhere garbage is not collected from here: TorchSharp does not keep a scalar alive while libtorch
-    /// reads it, so a collection that one thread starts can pull it away from another.
+    /// Set by a program that does nothing but train. Elsewhere garbage is not collected from here: it stops all threads of a
+    /// program, and may take from one what it has just handed to libtorch (<see cref="ScalarRelease"/>).
     /// </summary>
     static readonly bool ownsProcess = AppContext.TryGetSwitch("Labeling.Training.OwnsProcess", out var owns) && owns;
 
