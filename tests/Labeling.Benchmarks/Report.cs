@@ -17,6 +17,8 @@ internal static class Report
             Console.WriteLine(JsonSerializer.Serialize(new { benchmark, m.Case, m.Milliseconds, m.Rate, m.RateUnit, m.OfLimit, m.Limit }));
             table.AddRow(m.Case, $"{m.Milliseconds:0.00}", $"{m.Rate:0.##} {m.RateUnit}", $"{m.OfLimit:0.00}", m.Limit);
         }
+        // A file has no width of its own; the assumed 80 columns would break every case over several lines.
+        if (Console.IsOutputRedirected) AnsiConsole.Profile.Width = 160;
         AnsiConsole.Write(table);
     }
 }

@@ -61,7 +61,7 @@ internal static class TrainingBenchmark
     private static Measurement OptimizerStep(string name, CausalLm model, AdamW optimizer)
     {
         var (milliseconds, bandwidth) = (double.PositiveInfinity, 0.0);
-        for (var turn = 0; turn < 5; turn++)
+        for (var turn = 0; turn < 12; turn++)
         {
             foreach (var parameter in model.Parameters.Values) parameter.grad = full_like(parameter, 1e-3).DetachFromDisposeScope();
             bandwidth = Math.Max(bandwidth, Machine.CopyGigabytesPerSecond());

@@ -40,6 +40,7 @@ public sealed class AdamW : IDisposable
     static readonly Lazy<jit.CompilationUnit> Compiled = new(() => jit.compile(Script));
 
     readonly List<Entry> entries = [];
+    readonly List<AdamWKernel.Part> parts = [];
     readonly AdamWOptions options;
     readonly Tensor step = zeros([], ScalarType.Float32).DetachFromDisposeScope();
     readonly bool libtorch;
@@ -62,7 +63,11 @@ public sealed class AdamW : IDisposable
         }
         this.libtorch = libtorch || entries.Any(e => e.Parameter.device_type != DeviceType.CPU);
         if (this.libtorch) return;
-        foreach (var entry in entries) entry.Kept = BFloat16Weight.Keep(entry.Parameter);
+        foreach (var (i, entry) in entries.Index())
+        {
+            entry.Kept = BFloat16Weight.Keep(entry.Parameter);
+            AdamWKernel.Cut(parts, i, entry.Parameter, entry.First, entry.Second, entry.Decayed ? this.options.WeightDecay : 0);
+        }
     }
 
     /// <summary>Steps done.</summary>
@@ -100,17 +105,19 @@ public sealed class AdamW : IDisposable
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
+        var sources = new AdamWKernel.Source[entries.Count];
         var live = new List<(Entry Entry, Tensor Gradient)>(entries.Count);
-        foreach (var entry in entries)
+        foreach (var (i, entry) in entries.Index())
         {
-            if (entry.Parameter.grad is not null) BFloat16Weight.Settle(entry.Parameter);
-            if ((entry.Kept?.Gradient ?? entry.Parameter.grad) is { } gradient) live.Add((entry, gradient.is_contiguous() ? gradient : gradient.contiguous()));
+            var own = entry.Parameter.grad;
+            if (own is not null) BFloat16Weight.Settle(entry.Parameter);
+            if ((entry.Kept?.Gradient ?? own) is not { } gradient) continue;
+            if (!gradient.is_contiguous()) gradient = gradient.contiguous();
+            live.Add((entry, gradient));
+            if (!libtorch) sources[i] = new(TensorMemory.Address(gradient), gradient.dtype == ScalarType.BFloat16, entry.Kept?.Target() is { } copy ? TensorMemory.Address(copy) : 0);
         }
         if (live.Count == 0) return 0;
-        List<AdamWKernel.Part> parts = [];
-        if (!libtorch)
-            foreach (var (entry, gradient) in live) AdamWKernel.Cut(parts, entry.Parameter, gradient, entry.First, entry.Second, entry.Kept?.Target(), entry.Decayed ? options.WeightDecay : 0);
-        var norm = libtorch ? Compiled.Value.invoke<Tensor>("global_norm", [live.Select(e => e.Gradient).ToArray()]).ToDouble() : AdamWKernel.Norm(parts);
+        var norm = libtorch ? Compiled.Value.invoke<Tensor>("global_norm", [live.Select(e => e.Gradient).ToArray()]).ToDouble() : AdamWKernel.Norm(parts, sources);
         if (!double.IsFinite(norm))
         {
             var culprit = live.FirstOrDefault(e => !e.Gradient.isfinite().all().ToBoolean());
@@ -122,7 +129,7 @@ public sealed class AdamW : IDisposable
         StepCount++;
         var excess = options.MaxGradientNorm is { } max ? Math.Max(1, (norm + 1e-6) / max) : 1;
         if (libtorch) UpdateWithLibtorch(live, learningRate, excess);
-        else AdamWKernel.Update(parts, new(learningRate, options.Beta1, options.Beta2, Epsilon(), StepCount, 1 / excess));
+        else AdamWKernel.Update(parts, sources, new(learningRate, options.Beta1, options.Beta2, Epsilon(), StepCount, 1 / excess));
         ZeroGradients();
         NativeHeap.TrimWhenGrown();
         return norm;

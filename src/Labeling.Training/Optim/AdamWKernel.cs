@@ -13,8 +13,19 @@ static unsafe class AdamWKernel
 {
     const int Piece = 1 << 15;
 
-    /// <summary>A stretch of a tensor with its gradient and moments, and its copy in bfloat16, or 0.</summary>
-    public readonly record struct Part(nint Weight, nint Gradient, bool BFloat16Gradient, nint First, nint Second, nint Copy, int Count, double WeightDecay);
+    /// <summary>A stretch of one tensor: what stays where it is from step to step.</summary>
+    public readonly record struct Part(int Tensor, nint Weight, nint First, nint Second, long From, int Count, double WeightDecay);
+
+    /// <summary>What a step reads and writes besides.</summary>
+    /// <param name="Gradient">Contiguous; 0 where the tensor has none and stays as it is.</param>
+    /// <param name="BFloat16Gradient">The gradient is bfloat16, not float32.</param>
+    /// <param name="Copy">Written with the weight's numbers in bfloat16; 0 for nothing.</param>
+    public readonly record struct Source(nint Gradient, bool BFloat16Gradient, nint Copy)
+    {
+        public byte* GradientOf(in Part part) => (byte*)Gradient + part.From * (BFloat16Gradient ? BFloat16Format.Bytes : Float32Format.Bytes);
+
+        public byte* CopyOf(in Part part) => Copy == 0 ? null : (byte*)Copy + part.From * BFloat16Format.Bytes;
+    }
 
     /// <summary>The numbers of a step.</summary>
     /// <param name="LearningRate">Learning rate.</param>
@@ -25,65 +36,67 @@ static unsafe class AdamWKernel
     /// <param name="Factor">Gradients are multiplied by it.</param>
     public readonly record struct Settings(double LearningRate, double Beta1, double Beta2, double Epsilon, long Step, double Factor);
 
-    /// <summary>Adds the pieces of one tensor: contiguous float32, like its moments, in the processor's memory; the gradient is float32 or bfloat16.</summary>
+    /// <summary>Adds the pieces of one tensor: contiguous float32, like its moments, in the processor's memory.</summary>
     /// <param name="parts">The pieces so far.</param>
+    /// <param name="tensor">Index of its <see cref="Source"/>.</param>
     /// <param name="parameter">The weight.</param>
-    /// <param name="gradient">Its gradient.</param>
     /// <param name="first">Its first moment.</param>
     /// <param name="second">Its second moment.</param>
-    /// <param name="copy">Written with the weight's numbers in bfloat16; null for nothing.</param>
     /// <param name="weightDecay">Decoupled weight decay.</param>
-    public static void Cut(List<Part> parts, Tensor parameter, Tensor gradient, Tensor first, Tensor second, Tensor? copy, double weightDecay)
+    public static void Cut(List<Part> parts, int tensor, Tensor parameter, Tensor first, Tensor second, double weightDecay)
     {
-        var (w, g) = ((nint)TensorMemory.Pointer(parameter), (nint)TensorMemory.Pointer(gradient));
-        var c = copy is null ? 0 : (nint)TensorMemory.Pointer(copy);
-        var narrow = gradient.dtype == ScalarType.BFloat16;
-        var (m, v) = ((nint)TensorMemory.Pointer(first), (nint)TensorMemory.Pointer(second));
+        var (w, m, v) = ((nint)TensorMemory.Pointer(parameter), (nint)TensorMemory.Pointer(first), (nint)TensorMemory.Pointer(second));
         var count = parameter.NumberOfElements;
         for (long from = 0; from < count; from += Piece)
         {
-            var (at, narrowAt) = ((nint)(from * sizeof(float)), (nint)(from * sizeof(ushort)));
-            parts.Add(new(w + at, g + (narrow ? narrowAt : at), narrow, m + at, v + at, c == 0 ? 0 : c + narrowAt, (int)Math.Min(Piece, count - from), weightDecay));
+            var at = (nint)(from * sizeof(float));
+            parts.Add(new(tensor, w + at, m + at, v + at, from, (int)Math.Min(Piece, count - from), weightDecay));
         }
     }
 
     /// <summary>Global L2 norm of the gradients; not finite where one of them is not.</summary>
-    public static double Norm(List<Part> parts)
+    public static double Norm(List<Part> parts, Source[] sources)
     {
         var sums = new double[parts.Count];
-        Workers.Run(parts.Count, i => sums[i] = parts[i].BFloat16Gradient ? Squares<BFloat16Format>(parts[i]) : Squares<Float32Format>(parts[i]));
+        Workers.Run(parts.Count, i =>
+        {
+            var (part, source) = (parts[i], sources[parts[i].Tensor]);
+            if (source.Gradient == 0) return;
+            var gradient = source.GradientOf(part);
+            sums[i] = source.BFloat16Gradient ? Squares<BFloat16Format>(gradient, part.Count) : Squares<Float32Format>(gradient, part.Count);
+        });
         return Math.Sqrt(sums.Sum());
     }
 
     /// <summary>Updates weights and moments.</summary>
-    public static void Update(List<Part> parts, Settings settings) =>
+    public static void Update(List<Part> parts, Source[] sources, Settings settings) =>
         Workers.Run(parts.Count, i =>
         {
-            if (parts[i].BFloat16Gradient) Update<BFloat16Format>(parts[i], settings);
-            else Update<Float32Format>(parts[i], settings);
+            var (part, source) = (parts[i], sources[parts[i].Tensor]);
+            if (source.Gradient == 0) return;
+            if (source.BFloat16Gradient) Update<BFloat16Format>(part, source.GradientOf(part), source.CopyOf(part), settings);
+            else Update<Float32Format>(part, source.GradientOf(part), source.CopyOf(part), settings);
         });
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    static double Squares<T>(Part part) where T : IFloatFormat
+    static double Squares<T>(byte* x, int count) where T : IFloatFormat
     {
-        var (x, count) = (part.Gradient, part.Count);
         var (a, b) = (Vector512<double>.Zero, Vector512<double>.Zero);
         var i = 0;
         for (; i + 16 <= count; i += 16)
         {
-            var (low, high) = Vector512.Widen(T.LoadInOrder((byte*)x + i * T.Bytes));
+            var (low, high) = Vector512.Widen(T.LoadInOrder(x + i * T.Bytes));
             a = Vector512.FusedMultiplyAdd(low, low, a);
             b = Vector512.FusedMultiplyAdd(high, high, b);
         }
         var sum = Vector512.Sum(a + b);
-        for (; i < count; i++) sum += (double)T.Read((byte*)x + i * T.Bytes) * T.Read((byte*)x + i * T.Bytes);
+        for (; i < count; i++) sum += (double)T.Read(x + i * T.Bytes) * T.Read(x + i * T.Bytes);
         return sum;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    static void Update<T>(Part part, Settings s) where T : IFloatFormat
+    static void Update<T>(Part part, byte* gradient, byte* copy, Settings s) where T : IFloatFormat
     {
-        byte* gradient = (byte*)part.Gradient, copy = (byte*)part.Copy;
         float* weight = (float*)part.Weight, first = (float*)part.First, second = (float*)part.Second;
         var (toFirst, toSecond, keepSecond) = ((float)(1 - s.Beta1), (float)(1 - s.Beta2), (float)s.Beta2);
         var rate = (float)(s.LearningRate / (1 - Math.Pow(s.Beta1, s.Step)));
