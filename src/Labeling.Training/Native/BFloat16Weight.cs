@@ -52,7 +52,13 @@ sealed class BFloat16Weight : IDisposable
     /// <summary>Makes the weight's gradient what libtorch would have made it: for whoever reads it in the optimizer's place, or adds to it.</summary>
     public static void Settle(Tensor weight)
     {
-        if (!Trained.TryGetValue(weight, out var kept) || kept.Take() is not { } gradient) return;
+        if (Trained.TryGetValue(weight, out var kept)) kept.Settle();
+    }
+
+    /// <summary>The same for the weight that this is of.</summary>
+    public void Settle()
+    {
+        if (Take() is not { } gradient) return;
         using (gradient)
         {
             var wide = gradient.to_type(weight.dtype);

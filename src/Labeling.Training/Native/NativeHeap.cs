@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
 
 namespace Labeling.Training.Native;
 
@@ -36,6 +37,7 @@ static partial class NativeHeap
     static int trimmedAt;
     static long needed;
     static long collectedAt;
+    static SafeFileHandle? sizes;
 
     /// <summary>To be called before libtorch allocates. Does nothing where the caller has set glibc's own variables, or without glibc.</summary>
     public static void Configure()
@@ -92,8 +94,9 @@ static partial class NativeHeap
     static long Resident()
     {
         Span<byte> text = stackalloc byte[128];
-        using var file = File.OpenHandle("/proc/self/statm");
-        var fields = text[..RandomAccess.Read(file, text, 0)];
+        // Opening it takes longer than reading it, and it is written anew for every reading.
+        sizes ??= File.OpenHandle("/proc/self/statm");
+        var fields = text[..RandomAccess.Read(sizes, text, 0)];
         var second = fields[(fields.IndexOf((byte)' ') + 1)..];
         return long.Parse(second[..second.IndexOf((byte)' ')], NumberStyles.None, CultureInfo.InvariantCulture) * Environment.SystemPageSize;
     }

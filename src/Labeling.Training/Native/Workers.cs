@@ -17,6 +17,14 @@ static class Workers
     static int started;
     static int sleeping;
     static Job? current;
+    static long awakeUntil;
+
+    /// <summary>Wakes the helpers for work that comes within a millisecond: one that still slept then would begin when small work is nearly done.</summary>
+    public static void Wake()
+    {
+        Volatile.Write(ref awakeUntil, Stopwatch.GetTimestamp() + Stopwatch.Frequency / 1000);
+        WakeSleeping();
+    }
 
     /// <summary>Runs <paramref name="body"/> for 0 .. count - 1, in any order, on several threads; returns when all are done.</summary>
     /// <param name="count">Number of pieces.</param>
@@ -32,15 +40,18 @@ static class Workers
         if (started < helpers) Start(helpers);
         var job = new Job(count, helpers, body);
         Volatile.Write(ref current, job);
-        Interlocked.MemoryBarrier();
-        if (sleeping > 0)
-        {
-            lock (Gate) Monitor.PulseAll(Gate);
-        }
+        WakeSleeping();
         job.Work(0);
         job.Wait();
         Interlocked.CompareExchange(ref current, null, job);
         job.Error?.Throw();
+    }
+
+    static void WakeSleeping()
+    {
+        Interlocked.MemoryBarrier();
+        if (sleeping == 0) return;
+        lock (Gate) Monitor.PulseAll(Gate);
     }
 
     static void Start(int helpers)
@@ -64,7 +75,8 @@ static class Workers
             Job? job;
             while ((job = Volatile.Read(ref current)) is null || job == last)
             {
-                if (Stopwatch.GetTimestamp() - since < Patience) continue;
+                var now = Stopwatch.GetTimestamp();
+                if (now - since < Patience || now < Volatile.Read(ref awakeUntil)) continue;
                 Sleep(last);
                 since = Stopwatch.GetTimestamp();
             }
@@ -78,7 +90,7 @@ static class Workers
         lock (Gate)
         {
             Interlocked.Increment(ref sleeping);
-            while (Volatile.Read(ref current) is not { } job || job == last) Monitor.Wait(Gate);
+            while ((Volatile.Read(ref current) is not { } job || job == last) && Stopwatch.GetTimestamp() >= Volatile.Read(ref awakeUntil)) Monitor.Wait(Gate);
             Interlocked.Decrement(ref sleeping);
         }
     }

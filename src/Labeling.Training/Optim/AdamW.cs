@@ -105,12 +105,13 @@ public sealed class AdamW : IDisposable
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
+        if (!libtorch) Workers.Wake();
         var sources = new AdamWKernel.Source[entries.Count];
         var live = new List<(Entry Entry, Tensor Gradient)>(entries.Count);
         foreach (var (i, entry) in entries.Index())
         {
             var own = entry.Parameter.grad;
-            if (own is not null) BFloat16Weight.Settle(entry.Parameter);
+            if (own is not null) entry.Kept?.Settle();
             if ((entry.Kept?.Gradient ?? own) is not { } gradient) continue;
             if (!gradient.is_contiguous()) gradient = gradient.contiguous();
             live.Add((entry, gradient));
