@@ -137,6 +137,21 @@ public sealed class BFloat16WeightTests : IDisposable
     }
 
     [Fact]
+    public void What_a_product_kept_and_what_libtorch_added_are_one_gradient()
+    {
+        var weight = Weight(transposed: false);
+        var twin = weight.detach().clone().requires_grad_(true);
+        using var optimizer = Optimizer(weight);
+        using var reference = Optimizer(twin);
+        var (x, outer, wide) = (Random(5, Inputs).bfloat16(), Random(5, Outputs).bfloat16(), Random(Outputs, Inputs));
+        AutogradFunction.RunBackward(BFloat16Product.Apply(x, weight), outer);
+        AutogradFunction.RunBackward((weight * wide).sum());
+        twin.grad = outer.t().matmul(x).to_type(ScalarType.Float32) + wide;
+        Assert.Equal(reference.Step(0.01), optimizer.Step(0.01));
+        Assert.True(weight.equal(twin).all().ToBoolean());
+    }
+
+    [Fact]
     public void A_gradient_that_is_not_finite_is_named_and_changes_nothing()
     {
         var weight = Weight(transposed: false);
