@@ -7,22 +7,13 @@ namespace Labeling.Training.Native;
 /// address is passed on: a garbage collection that another thread starts while libtorch is about to read it gives its memory away, and the operator fails
 /// ("Expected false to be true") or calculates with another number. So a scalar's memory is only given back a while after TorchSharp let go of it.
 /// </summary>
-static unsafe partial class ScalarRelease
+static unsafe class ScalarRelease
 {
     /// <summary>Longer than a thread waits for a core between passing on an address and reading what is there, in milliseconds.</summary>
     const long Patience = 250;
 
     static readonly Lock Gate = new();
     static readonly Queue<(nint Scalar, long At)> Waiting = new();
-
-    /// <summary>Scalars that TorchSharp has let go of and whose memory is still there.</summary>
-    public static int Count
-    {
-        get
-        {
-            lock (Gate) return Waiting.Count;
-        }
-    }
 
     /// <summary>To be called before TorchSharp lets go of a scalar. Leaves a library alone that is not the one known here.</summary>
     /// <param name="library">Handle of libLibTorchSharp.so.</param>
@@ -34,15 +25,10 @@ static unsafe partial class ScalarRelease
         var code = (byte*)dispose;
         if (!new ReadOnlySpan<byte>(code, known.Length).SequenceEqual(known)) return;
         delegate* unmanaged<nint, void> release = &Release;
-        byte[] jump = [0x48, 0xB8, .. BitConverter.GetBytes((long)release), /* mov rax, release */ 0xFF, 0xE0 /* jmp rax */];
-
-        const int Read = 1, Write = 2, Execute = 4;
-        var pageSize = Environment.SystemPageSize;
-        var page = dispose & -pageSize;
-        var length = (nuint)(dispose + jump.Length - page);
-        if (MProtect(page, length, Read | Write | Execute) != 0) return;
+        byte[] jump = [0x48, 0xB8, .. MachineCode.Number((nint)release), /* mov rax, release */ 0xFF, 0xE0 /* jmp rax */];
+        if (!MachineCode.Open(code, jump.Length)) return;
         jump.CopyTo(new Span<byte>(code, jump.Length));
-        _ = MProtect(page, length, Read | Execute);
+        _ = MachineCode.Seal(code, jump.Length);
     }
 
     [UnmanagedCallersOnly]
@@ -57,7 +43,4 @@ static unsafe partial class ScalarRelease
             while (now - Waiting.Peek().At > Patience) NativeMemory.Free((void*)Waiting.Dequeue().Scalar);
         }
     }
-
-    [LibraryImport("libc.so.6", EntryPoint = "mprotect")]
-    private static partial int MProtect(nint address, nuint length, int protection);
 }

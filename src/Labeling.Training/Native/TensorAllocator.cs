@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using static Labeling.Training.Native.MachineCode;
 
 namespace Labeling.Training.Native;
 
@@ -13,7 +14,7 @@ namespace Labeling.Training.Native;
 /// into .NET in the middle of an operator may have to wait there for a garbage collection, which then takes the operator's other
 /// arguments from it: TorchSharp does not keep a scalar alive while libtorch reads it.
 /// </remarks>
-static unsafe partial class TensorAllocator
+static unsafe class TensorAllocator
 {
     // Places in the table of virtual functions of c10::Allocator (c10/core/Allocator.h of libtorch 2.10); two destructors come first.
     const int AllocateSlot = 2, IsSimpleSlot = 3, RawDeleterSlot = 4, Slots = 6;
@@ -34,10 +35,8 @@ static unsafe partial class TensorAllocator
         var functions = (nint*)*original;
         if (functions[IsSimpleSlot] != isSimple) return;
 
-        const int Read = 1, Write = 2, Execute = 4, PrivateAnonymous = 0x22;
-        var size = (nuint)Environment.SystemPageSize;
-        var page = MMap(null, size, Read | Write, PrivateAnonymous, -1, 0);
-        if (page == (void*)-1) return;
+        var page = NewPage();
+        if (page == null) return;
         var code = (byte*)page;
         nint Place(params ReadOnlySpan<byte> bytes)
         {
@@ -96,7 +95,7 @@ static unsafe partial class TensorAllocator
         ]);
         // DeleterFnPtr raw_deleter(Allocator* self)
         var rawDeleter = Place([0x48, 0xB8, .. Number(release), /* mov rax, release */ 0xC3 /* ret */]);
-        if (MProtect(page, size, Read | Execute) != 0) return;
+        if (!Seal(page, (int)(code - (byte*)page))) return;
 
         // The object is its table alone, and lives as long as the process.
         var self = (nint*)NativeMemory.Alloc((Slots + 1) * (nuint)sizeof(nint));
@@ -106,12 +105,4 @@ static unsafe partial class TensorAllocator
         ((delegate* unmanaged<void*, byte, void>)setAllocator)(self, byte.MaxValue);
         installed = true;
     }
-
-    static byte[] Number(nint address) => BitConverter.GetBytes((long)address);
-
-    [LibraryImport("libc.so.6", EntryPoint = "mmap")]
-    private static partial void* MMap(void* address, nuint length, int protection, int flags, int file, nint offset);
-
-    [LibraryImport("libc.so.6", EntryPoint = "mprotect")]
-    private static partial int MProtect(void* address, nuint length, int protection);
 }

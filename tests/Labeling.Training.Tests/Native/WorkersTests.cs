@@ -10,6 +10,7 @@ public sealed class WorkersTests
         // Long enough between some rounds for the helpers to fall asleep.
         for (var round = 0; round < 200; round++)
         {
+            if (round % 3 == 0) Workers.Wake();
             var done = new int[1 + round * 7 % 50];
             Workers.Run(done.Length, i => Interlocked.Increment(ref done[i]));
             Assert.All(done, count => Assert.Equal(1, count));
